@@ -1,0 +1,1 @@
+"""One exam: DICOM file to image, study, model input, score, heatmap and result."""

@@ -1,0 +1,1 @@
+"""Many exams: data sets, training, evaluation and the `mammo` command."""
