@@ -1,0 +1,227 @@
+"""One file that carries a model and all that is needed to use it rightly: safetensors with JSON metadata.
+
+Knows nothing of images or of training. Nothing in the file is ever run, and a file that does not fit is an
+error.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import safetensors
+import safetensors.torch
+import torch
+from pydantic import Field, FiniteFloat, ValidationError
+from torch import Tensor
+
+from mammo_core.calibration import Calibration
+from mammo_core.errors import InputError
+from mammo_core.files import sha256_of, write_atomic
+from mammo_core.inputs import InputSettings
+from mammo_core.model import Architecture, Model, build_model, check_tensors
+from mammo_core.operating_point import OperatingPoint
+from mammo_core.settings import Settings
+
+DEFAULT_MODEL = "phantom-demo"
+"""Name of the bundled checkpoint that is used where none is asked for."""
+
+_KEY = "mammo_checkpoint"
+_METADATA_LIMIT = 16 * 2**20
+_FILE_LIMIT = 4 * 2**30
+_STORED = {"F32": torch.float32, "F16": torch.float16, "I64": torch.int64}
+
+
+class ModelCard(Settings):
+    """What a person must know before trusting a score (after Mitchell et al., Model Cards, 2019)."""
+
+    summary: str
+    """What the model is, in one or two sentences."""
+    training_data: str
+    """What it learnt from: source, number of exams, prevalence."""
+    limits: tuple[str, ...]
+    """What it does not know."""
+    results: tuple[str, ...]
+    """What was measured, on which held-out data, with intervals."""
+    manufacturers: tuple[str, ...]
+    """Manufacturer (0008,0070) of the exams that it learnt from; any other is warned about."""
+    views: tuple[str, ...]
+    """View codes that it learnt from; any other is warned about."""
+    reproduce: str
+    """Command that trains it again."""
+
+
+class ValidationScores(Settings):
+    """The scores that calibration and operating point were chosen on, one entry per unit."""
+
+    unit: str
+    """What one score stands for: "breast"."""
+    patients: tuple[str, ...]
+    """Identity within the validation set: all units of a patient are resampled together."""
+    labels: tuple[bool, ...]
+    scores: tuple[FiniteFloat, ...]
+
+    def model_post_init(self, _context: object) -> None:
+        """Refuse columns of different lengths."""
+        if not len(self.patients) == len(self.labels) == len(self.scores):
+            sizes = f"{len(self.patients)}, {len(self.labels)}, {len(self.scores)}"
+            raise ValueError(f"patients, labels and scores differ in length: {sizes}")
+
+
+class CheckpointHeader(Settings):
+    """Everything in a checkpoint besides its weights: the JSON in the file's metadata."""
+
+    format: Literal[1] = 1
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")
+    architecture: Architecture
+    inputs: InputSettings
+    cell_shift: tuple[FiniteFloat, FiniteFloat] = (0.0, 0.0)
+    """Where a feature-map cell looks: pixels down and right of its block's middle, by `model.cell_shift`."""
+    calibration: Calibration | None
+    operating_point: OperatingPoint | None
+    training_domain: Literal["phantom", "mammogram"]
+    card: ModelCard
+    validation: ValidationScores | None
+
+    def model_post_init(self, _context: object) -> None:
+        """Refuse an architecture that cannot take the input."""
+        if self.inputs.channels != self.architecture.in_channels:
+            sizes = f"{self.inputs.channels} channels, the architecture takes {self.architecture.in_channels}"
+            raise ValueError(f"inputs have {sizes}")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model ready to be used: what it is, its weights, and the hash of the file that it came from."""
+
+    header: CheckpointHeader
+    weights: Mapping[str, Tensor]
+    """The model's state dict, floating-point tensors as float32."""
+    sha256: str
+    """Of the file, as lower-case hex: the model's identity in every result."""
+
+
+def save_checkpoint(
+    path: Path, header: CheckpointHeader, weights: Mapping[str, Tensor], *, half: bool = False
+) -> Checkpoint:
+    """Write a checkpoint whole or not at all, and return it as read back.
+
+    ``half`` stores floating-point tensors as float16: half the size, weights rounded to 11 bits.
+    Raises InputError where the weights do not fit the architecture or do not survive the rounding.
+    """
+    _check_weights(path.name, header.architecture, weights)
+    dtype = torch.float16 if half else torch.float32
+    stored = {
+        name: (tensor.to(dtype) if tensor.is_floating_point() else tensor).contiguous()
+        for name, tensor in weights.items()
+    }
+    _check_finite(path.name, stored)
+    data = safetensors.torch.save(stored, metadata={_KEY: header.model_dump_json()})
+    write_atomic(path, data)
+    return load_checkpoint(path)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read and check a checkpoint: metadata, then every tensor's name, shape, type and values.
+
+    Raises InputError naming the file and the field or tensor that is wrong.
+    """
+    _check_size(path)
+    try:
+        # The framework's handle is untyped in safetensors' own stubs.
+        with safetensors.safe_open(path, framework="pt") as opened:
+            header = _header(path.name, opened.metadata())
+            slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118 (not a mapping)
+            shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
+            wanted = build_model(header.architecture, device="meta").state_dict()
+            check_tensors(path.name, shapes, wanted)
+            for name, part in slices.items():
+                _check_type(path.name, name, part.get_dtype(), wanted[name])
+            stored = {name: opened.get_tensor(name) for name in slices}
+    except (safetensors.SafetensorError, OSError) as error:
+        raise InputError(path.name, f"is not a whole safetensors file ({error})") from None
+    _check_finite(path.name, stored)
+    weights = {name: t.float() if t.is_floating_point() else t for name, t in stored.items()}
+    return Checkpoint(header, weights, sha256_of(path))
+
+
+def model_of(checkpoint: Checkpoint) -> Model:
+    """Build the checkpoint's network with its weights, in evaluation mode, without initialising it first."""
+    model = build_model(checkpoint.header.architecture, device="meta")
+    model.load_state_dict(dict(checkpoint.weights), strict=True, assign=True)
+    return model.requires_grad_(False).eval()
+
+
+def bundled_models() -> dict[str, Path]:
+    """Name -> file of every checkpoint that ships with the product, sorted by name."""
+    folder = Path(str(files("mammo_assets"))) / "models"
+    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
+
+
+def find_model(name_or_path: str | None = None) -> Path:
+    """Find a bundled model by name, else a checkpoint file; None asks for the default.
+
+    Raises InputError listing the bundled names where there is neither.
+    """
+    bundled = bundled_models()
+    wanted = DEFAULT_MODEL if name_or_path is None else name_or_path
+    if wanted in bundled:
+        return bundled[wanted]
+    path = Path(wanted)
+    if path.is_file():
+        return path
+    known = ", ".join(bundled) or "none"
+    raise InputError(f"model {wanted!r}", f"is neither a file nor a bundled model (bundled: {known})")
+
+
+def _check_size(path: Path) -> None:
+    """Refuse what is absent, too large, or claims more metadata than any checkpoint has."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as stream:
+            claimed = int.from_bytes(stream.read(8), "little")
+    except OSError as error:
+        raise InputError(path.name, f"cannot be read ({error.strerror})") from None
+    if size > _FILE_LIMIT:
+        raise InputError(path.name, f"is {size} bytes long, the limit is {_FILE_LIMIT}")
+    if claimed > min(_METADATA_LIMIT, size - 8):
+        limit = min(_METADATA_LIMIT, max(size - 8, 0))
+        reason = f"claims {claimed} bytes of metadata, at most {limit} are possible: cut off, or no checkpoint"
+        raise InputError(path.name, reason)
+
+
+def _header(source: str, metadata: Mapping[str, str] | None) -> CheckpointHeader:
+    if not metadata or _KEY not in metadata:
+        raise InputError(source, f"has no {_KEY!r} in its metadata: weights alone are not a checkpoint")
+    try:
+        return CheckpointHeader.model_validate(json.loads(metadata[_KEY]))
+    except json.JSONDecodeError as error:
+        raise InputError(source, f"metadata is not JSON ({error})") from None
+    except RecursionError:
+        raise InputError(source, "metadata is nested too deep") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "as a whole"
+        raise InputError(source, f"metadata field {place}: {first['msg']}") from None
+
+
+def _check_weights(source: str, architecture: Architecture, weights: Mapping[str, Tensor]) -> None:
+    wanted = build_model(architecture, device="meta").state_dict()
+    check_tensors(source, {name: tuple(t.shape) for name, t in weights.items()}, wanted)
+    _check_finite(source, weights)
+
+
+def _check_type(source: str, name: str, stored: str, wanted: Tensor) -> None:
+    kind = _STORED.get(stored)
+    if kind is None or kind.is_floating_point != wanted.is_floating_point():
+        expected = "F32 or F16" if wanted.is_floating_point() else "I64"
+        raise InputError(source, f"tensor {name!r} is stored as {stored}, expected {expected}")
+
+
+def _check_finite(source: str, weights: Mapping[str, Tensor]) -> None:
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise InputError(source, f"tensor {name!r} holds a value that is not a finite number")

@@ -1,0 +1,250 @@
+"""The model: a timm backbone, pooling over the feature map, one linear logit.
+
+Knows nothing of images, files on disk other than a backbone's published weights, or how it is trained.
+"""
+
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+import safetensors
+import safetensors.torch
+import timm
+import torch
+from pydantic import Field
+from timm.models import adapt_input_conv, group_parameters
+from torch import Tensor, nn
+
+from mammo_core.errors import InputError
+from mammo_core.settings import Settings
+
+_PROBE = 128
+"""Side of the picture that a backbone is tried with: four cells at a stride of 32."""
+
+_PICTURES = 4
+_FIELD = 512
+"""Random pictures over which a receptive field is averaged, and their side in pixels."""
+
+
+class Architecture(Settings):
+    """Everything needed to build the network, before its weights."""
+
+    backbone: str = Field(default="resnet101", pattern=r"^[a-z0-9_]+$")
+    """timm's name of a convolutional backbone."""
+    pooling: Literal["avg", "max"] = "avg"
+    """How the feature map becomes one vector. With "avg" every cell's share of the logit is known exactly."""
+    in_channels: Literal[1, 3] = 3
+    """Channels of the input."""
+
+
+@dataclass(frozen=True)
+class LayerGroup:
+    """Layers that are trained or frozen together, with the names of their parameters in the model."""
+
+    name: str
+    """"stem", "stage1", "stage2", ... or "head", in the order of the forward pass."""
+    parameters: tuple[str, ...]
+
+
+class Model(nn.Module):
+    """``logit = head(pool(backbone(image)))``."""
+
+    def __init__(self, architecture: Architecture, backbone: nn.Module, channels: int) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.backbone = backbone
+        self.head = nn.Linear(channels, 1)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Images ``(N, C, H, W)`` -> feature map ``(N, K, h, w)``, what the heatmaps are drawn from."""
+        found: Tensor = self.backbone(images)
+        return found
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Feature map ``(N, K, h, w)`` -> logits ``(N,)``."""
+        pooled = features.mean((2, 3)) if self.architecture.pooling == "avg" else features.amax((2, 3))
+        found: Tensor = self.head(pooled)
+        return found[:, 0]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images ``(N, C, H, W)`` -> logits ``(N,)``."""
+        return self.logits(self.features(images))
+
+
+def build_model(architecture: Architecture, *, log_odds: float = 0.0, device: str = "cpu") -> Model:
+    """Make a model with random weights whose head answers ``log_odds`` of the prevalence at first.
+
+    The head's weights start small, so that the first losses measure the prevalence and not the
+    initialisation. Raises InputError for a backbone that timm does not have or that makes no feature map.
+    """
+    name = architecture.backbone
+    if not timm.is_model(name):
+        raise InputError("backbone", f"timm {timm.__version__} has no model {name!r}")
+    channels = _feature_channels(architecture)
+    with torch.device(device):
+        model = Model(architecture, _timm_backbone(architecture), channels)
+        with torch.no_grad():
+            nn.init.normal_(model.head.weight, std=0.01)
+            nn.init.constant_(model.head.bias, log_odds)
+    return model
+
+
+def layer_groups(model: Model) -> tuple[LayerGroup, ...]:
+    """Split the model's parameters into stem, stages and head, for any backbone and without a rest.
+
+    timm's own coarse grouping; what it puts after the last stage (a final norm or convolution) goes with
+    that stage.
+    """
+    # timm types group_matcher per model class; every backbone in its registry has one.
+    matcher = model.backbone.group_matcher(coarse=True)  # type: ignore[operator]
+    found: Mapping[int, list[str]] = group_parameters(model.backbone, matcher)
+    members = [[f"backbone.{name}" for name in found[key]] for key in sorted(found)]
+    names = ["stem", *(f"stage{i}" for i in range(1, len(members)))]
+    groups = [LayerGroup(name, tuple(part)) for name, part in zip(names, members, strict=True)]
+    return (*groups, LayerGroup("head", ("head.weight", "head.bias")))
+
+
+def cell_shift(model: Model) -> tuple[float, float]:
+    """Measure where a cell of the feature map looks, as pixels ``(down, right)`` of its block's middle.
+
+    A cell of a stride of 32 is often drawn as the middle of its 32 x 32 block of input pixels. That holds for
+    patch-like stems; a ResNet's symmetric padding makes it look 15.5 pixels up and left of there. Measured
+    as the centroid of the squared gradient at the input (the effective receptive field of Luo et al.,
+    NeurIPS 2016) over random pictures, always the same ones, large enough to hold most of the field.
+    """
+    generator = torch.Generator().manual_seed(0)
+    channels = model.architecture.in_channels
+    images = torch.randn(_PICTURES, channels, _FIELD, _FIELD, generator=generator).requires_grad_()
+    training = model.training
+    features = model.eval().features(images)
+    model.train(training)
+    _, depth, rows, columns = features.shape
+    signs = torch.randn(_PICTURES, depth, generator=generator)
+    middle = features[:, :, rows // 2, columns // 2]
+    (gradient,) = torch.autograd.grad((middle * signs).sum(), images)
+    energy = gradient.square().sum((0, 1)).double()
+    down = (energy.sum(1) * (torch.arange(_FIELD) + 0.5)).sum() / energy.sum()
+    right = (energy.sum(0) * (torch.arange(_FIELD) + 0.5)).sum() / energy.sum()
+    block = ((rows // 2 + 0.5) * _FIELD / rows, (columns // 2 + 0.5) * _FIELD / columns)
+    return float(down) - block[0], float(right) - block[1]
+
+
+def load_backbone_weights(model: Model, file: Path | None = None) -> None:
+    """Put published weights into the backbone, from a local file or, with none, from torchvision's server.
+
+    ``file`` is a .safetensors, or a .pth or .pt as torchvision and timm publish them, of which nothing but
+    tensors is read. Its classifier is left out and a colour stem is summed for grey input; every other name
+    and shape must match. Raises InputError naming the file and the tensor that does not.
+    """
+    if file is None:
+        source, tensors = _torchvision_weights(model.architecture.backbone)
+    else:
+        source, tensors = file.name, _tensors_of(file)
+    config = cast("Mapping[str, object]", model.backbone.pretrained_cfg)
+    classifiers = _names(config, "classifier")
+    stems = [f"{name}.weight" for name in _names(config, "first_conv")]
+    wanted = model.backbone.state_dict()
+    for name in [name for name in tensors if any(name.startswith(f"{skip}.") for skip in classifiers)]:
+        del tensors[name]
+    for stem in stems:
+        if stem in tensors and stem in wanted and tensors[stem].ndim == wanted[stem].ndim == 4:
+            tensors[stem] = adapt_input_conv(model.architecture.in_channels, tensors[stem])
+    for name, tensor in wanted.items():
+        if name.endswith(".num_batches_tracked"):
+            # A counter that PyTorch 0.4 and converters leave out and that evaluation never reads.
+            tensors.setdefault(name, torch.zeros_like(tensor))
+    check_tensors(source, {k: tuple(v.shape) for k, v in tensors.items()}, wanted)
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise InputError(source, f"tensor {name!r} holds a value that is not a finite number")
+    model.backbone.load_state_dict(tensors, strict=True)
+
+
+def check_tensors(source: str, found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, Tensor]) -> None:
+    """Raise InputError, naming ``source`` and the tensor, unless names and shapes are as wanted."""
+    for name, tensor in wanted.items():
+        if name not in found:
+            raise InputError(source, f"tensor {name!r} is missing")
+        if found[name] != tuple(tensor.shape):
+            reason = f"tensor {name!r} has shape {list(found[name])}, expected {list(tensor.shape)}"
+            raise InputError(source, reason)
+    for name in found:
+        if name not in wanted:
+            raise InputError(source, f"tensor {name!r} does not belong to this architecture")
+
+
+def _timm_backbone(architecture: Architecture) -> nn.Module:
+    with warnings.catch_warnings():
+        # timm warns about names that it has changed since; a checkpoint holds the name it was made with.
+        warnings.simplefilter("ignore", UserWarning)
+        found: nn.Module = timm.create_model(
+            architecture.backbone,
+            pretrained=False,
+            num_classes=0,
+            global_pool="",
+            in_chans=architecture.in_channels,
+        )
+    return found
+
+
+def _feature_channels(architecture: Architecture) -> int:
+    """Channels of the feature map, found by a forward pass without data or memory (the meta device)."""
+    name = architecture.backbone
+    try:
+        with torch.device("meta"), torch.inference_mode():
+            backbone = _timm_backbone(architecture).eval()
+            found = backbone(torch.empty(1, architecture.in_channels, _PROBE, _PROBE))
+    except (RuntimeError, AssertionError, TypeError, ValueError, NotImplementedError) as error:
+        reason = f"timm's {name!r} cannot be used here: {_first_line(error)}"
+        raise InputError("backbone", reason) from None
+    if found.ndim != 4 or not 1 < found.shape[2] == found.shape[3] < _PROBE or not hasattr(backbone, "group_matcher"):
+        reason = f"timm's {name!r} gives {list(found.shape)} from {_PROBE} px, not a feature map (N, K, h, w)"
+        raise InputError("backbone", reason)
+    return int(found.shape[1])
+
+
+def _names(config: Mapping[str, object], key: str) -> tuple[str, ...]:
+    """Read a module name or several from a timm configuration."""
+    value = config.get(key)
+    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, (tuple, list)) else ()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0][:120]
+
+
+def _torchvision_weights(backbone: str) -> tuple[str, dict[str, Tensor]]:
+    """Download torchvision's default ImageNet weights, whose names are timm's for the ResNet family."""
+    from torchvision.models import get_model_weights, list_models
+
+    if not re.fullmatch(r"(wide_)?res(net|next)\d+.*", backbone) or backbone not in list_models():
+        reason = f"torchvision publishes no weights that fit {backbone!r}: give a file of weights"
+        raise InputError("backbone weights", reason)
+    weights = get_model_weights(backbone).DEFAULT
+    try:
+        return str(weights), dict(weights.get_state_dict(progress=True, check_hash=True))
+    except OSError as error:
+        reason = f"could not be downloaded ({error}): on a machine without internet give a file of weights"
+        raise InputError(str(weights), reason) from None
+
+
+def _tensors_of(file: Path) -> dict[str, Tensor]:
+    """Read a file of weights as float tensors, never running what is in it."""
+    try:
+        if file.suffix == ".safetensors":
+            return dict(safetensors.torch.load_file(file))
+        found = torch.load(file, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError(file.name, "is not there; expected a file of backbone weights") from None
+    except Exception as error:
+        # Two libraries and an unpickler each raise their own; all of it means that the file is unusable.
+        reason = f"is not a file of plain tensors ({type(error).__name__}: {_first_line(error)})"
+        raise InputError(file.name, reason) from None
+    if isinstance(found, dict) and isinstance(found.get("state_dict"), dict):
+        found = found["state_dict"]
+    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
+        raise InputError(file.name, "holds something else than named tensors; expected backbone weights")
+    return {str(name): value for name, value in found.items()}

@@ -1,0 +1,237 @@
+"""The second reader: the views of one study -> scores, heatmaps and warnings.
+
+Knows nothing of files, pictures or the screen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mammo_core.calibration import probability, sigmoid
+from mammo_core.checkpoint import Checkpoint, model_of
+from mammo_core.errors import InputError
+from mammo_core.heatmap import Heatmap, Method, by_gradient, closed_form, heatmap, methods
+from mammo_core.inputs import Placement, model_input
+from mammo_core.mammogram import Header, Laterality, Mammogram, Window
+from mammo_core.operating_point import OperatingPoint
+from mammo_core.study import group_studies, unsuitable
+
+_BATCH = 8
+"""Views in one forward pass: a screening exam and its repeats, without letting one study fill the memory."""
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """Which model gave a score."""
+
+    name: str
+    version: str
+    sha256: str
+    training_domain: str
+
+
+@dataclass(frozen=True)
+class ViewReading:
+    """What the model found in one view, and what it saw of it."""
+
+    sha256: str
+    file: str
+    laterality: Laterality | None
+    view: str | None
+    scored: bool
+    """False for a view that is not for this model (spot, magnification): ``warnings`` say why."""
+    logit: float | None
+    score: float | None
+    """In [0, 1]: a probability where the checkpoint is calibrated."""
+    placement: Placement | None
+    heatmap: Heatmap | None
+    photometric: str
+    inverted: bool
+    voi: str
+    """The file's VOI choice that the model saw, in words."""
+    flipped: bool
+    """Whether the model saw the file's pixels mirrored left to right (chest wall to the left)."""
+    crop: tuple[int, int, int, int] | None
+    """``(y0, x0, y1, x1)``, half-open, in the file's pixels."""
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BreastReading:
+    """One breast: the mean of its views' scores."""
+
+    laterality: Laterality
+    score: float
+    flagged: bool | None
+    """None where the model has no operating point."""
+    views: tuple[str, ...]
+    """sha256 of the views that count."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One study as the model read it: the exam's score is the larger of its breasts'."""
+
+    model: ModelIdentity
+    operating_point: OperatingPoint | None
+    study_uid: str
+    patient_id: str
+    views: tuple[ViewReading, ...]
+    breasts: tuple[BreastReading, ...]
+    score: float | None
+    """None where no view with a known laterality was scored."""
+    flagged: bool | None
+    warnings: tuple[str, ...]
+
+
+class Reader:
+    """A checkpoint made ready to read study after study, on the GPU if there is one."""
+
+    def __init__(self, checkpoint: Checkpoint, *, method: Method = "gradcam") -> None:
+        self.checkpoint = checkpoint
+        self.method: Method = method
+        self._device = _device()
+        self._model = model_of(checkpoint).to(self._device).to(memory_format=torch.channels_last)
+        known = {choice.method for choice in methods(checkpoint)}
+        # HiResCAM may be asked for by name even where it is not offered, because it equals Grad-CAM.
+        if method not in known | {"hirescam"}:
+            raise InputError("heatmap method", f"{method!r} is not one of {', '.join(sorted(known))}")
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Name, version and hash of the model in use."""
+        header = self.checkpoint.header
+        return ModelIdentity(header.name, header.version, self.checkpoint.sha256, header.training_domain)
+
+    def read(self, mammograms: Sequence[Mammogram]) -> Reading:
+        """Read the views of one study with one forward pass.
+
+        A view's score does not depend on which other views come with it. Raises InputError where there is no
+        view or the views belong to several studies.
+        """
+        studies = group_studies([mammogram.header for mammogram in mammograms])
+        if len(studies) != 1:
+            raise InputError("study", f"{len(mammograms)} views of {len(studies)} studies, expected those of one")
+        reasons = [unsuitable(mammogram.header) for mammogram in mammograms]
+        chosen = [m for m, reason in zip(mammograms, reasons, strict=True) if not reason]
+        seen = [model_input(mammogram, self.checkpoint.header.inputs) for mammogram in chosen]
+        logits, maps = self._forward([shown for shown, _ in seen])
+        shift = self.checkpoint.header.cell_shift
+        scored = iter(
+            (placement, float(logit), heatmap(grid, self.method, placement, shift))
+            for (_, placement), logit, grid in zip(seen, logits, maps, strict=True)
+        )
+        views = tuple(
+            self._view(mammogram.header, reason, None if reason else next(scored))
+            for mammogram, reason in zip(mammograms, reasons, strict=True)
+        )
+        warnings = (*self._exam_warnings([m.header for m in mammograms]), *studies[0].warnings)
+        return self._reading(mammograms[0].header, views, warnings)
+
+    def _forward(self, images: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """Logits ``(N,)`` and raw maps ``(N, h, w)`` of inputs ``(C, H, W)``."""
+        logits, maps = [], []
+        for start in range(0, len(images), _BATCH):
+            batch = torch.from_numpy(np.stack(images[start : start + _BATCH])).to(self._device)
+            batch = batch.contiguous(memory_format=torch.channels_last)
+            with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+                features = self._model.features(batch)
+                logits.append(self._model.logits(features).double().cpu().numpy())
+            if self.checkpoint.header.architecture.pooling == "avg":
+                maps.append(closed_form(self._model, features, self.method))
+            else:
+                maps.append(by_gradient(self._model, batch, self.method))
+        if not images:
+            return np.empty(0), np.empty((0, 1, 1), np.float32)
+        return np.concatenate(logits), np.concatenate(maps)
+
+    def _score(self, logit: float) -> float:
+        calibration = self.checkpoint.header.calibration
+        logits = np.array([logit])
+        return float((sigmoid(logits) if calibration is None else probability(calibration, logits))[0])
+
+    def _view(self, header: Header, reason: str, found: tuple[Placement, float, Heatmap] | None) -> ViewReading:
+        placement, logit, heat = found or (None, None, None)
+        own = [f"Not scored: {reason}."] if reason else self._view_warnings(header)
+        return ViewReading(
+            sha256=header.sha256,
+            file=header.file,
+            laterality=header.laterality,
+            view=header.view,
+            scored=found is not None,
+            logit=logit,
+            score=None if logit is None else self._score(logit),
+            placement=placement,
+            heatmap=heat,
+            photometric=header.photometric,
+            inverted=header.photometric == "MONOCHROME1",
+            voi=voi_in_words(header),
+            flipped=placement is not None and placement.flip_horizontal,
+            crop=None if placement is None else placement.crop,
+            warnings=(*header.warnings, *own),
+        )
+
+    def _view_warnings(self, header: Header) -> list[str]:
+        learnt = self.checkpoint.header.card.views
+        if header.view is None or header.view in learnt:
+            return []
+        return [f"View {header.view} is not among those that the model learnt from ({', '.join(learnt)})."]
+
+    def _exam_warnings(self, headers: Sequence[Header]) -> list[str]:
+        """Say what sets this exam apart from those that the model learnt from."""
+        header = self.checkpoint.header
+        phantom = all(h.phantom for h in headers)
+        if header.training_domain == "phantom":
+            if phantom:
+                return []
+            return [
+                f"The model in use ({header.name}) was trained on synthetic phantoms only: "
+                "its score says nothing about a real breast."
+            ]
+        if phantom:
+            return [f"This is a synthetic exam; the model in use ({header.name}) learnt from mammograms."]
+        strange = sorted({h.manufacturer for h in headers} - set(header.card.manufacturers))
+        return [f"Manufacturer {vendor or '(not stated)'} was not seen in training." for vendor in strange]
+
+    def _reading(self, header: Header, views: tuple[ViewReading, ...], warnings: tuple[str, ...]) -> Reading:
+        breasts = tuple(breast for side in ("R", "L") if (breast := self._breast(side, views)) is not None)
+        score = max((breast.score for breast in breasts), default=None)
+        return Reading(
+            model=self.identity,
+            operating_point=self.checkpoint.header.operating_point,
+            study_uid=header.study_uid,
+            patient_id=header.patient_id,
+            views=views,
+            breasts=breasts,
+            score=score,
+            flagged=None if score is None else self._flagged(score),
+            warnings=warnings,
+        )
+
+    def _breast(self, side: Laterality, views: tuple[ViewReading, ...]) -> BreastReading | None:
+        counted = [(v.sha256, v.score) for v in views if v.laterality == side and v.score is not None]
+        if not counted:
+            return None
+        score = float(np.mean([score for _, score in counted]))
+        return BreastReading(side, score, self._flagged(score), tuple(sha for sha, _ in counted))
+
+    def _flagged(self, score: float) -> bool | None:
+        point = self.checkpoint.header.operating_point
+        return None if point is None else score >= point.threshold
+
+
+def voi_in_words(header: Header) -> str:
+    """Name the VOI choice that the model sees, the file's first."""
+    voi = header.vois[0]
+    if isinstance(voi, Window):
+        return f"{voi.function} window {voi.center:g}/{voi.width:g} ({voi.explanation})"
+    return f"VOI LUT of {len(voi.values)} entries ({voi.explanation})"
+
+
+def _device() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

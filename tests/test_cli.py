@@ -1,0 +1,189 @@
+"""The mammo command, run as a person runs it: exit codes, what is said where, and what is written."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from made import made_checkpoint, made_point
+
+MAMMO = [sys.executable, "-m", "mammo_train.cli"]
+
+
+def mammo(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*MAMMO, *map(str, arguments)], capture_output=True, text=True, timeout=300, encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "made.safetensors"
+    made_checkpoint(path, operating_point=made_point(0.5))
+    return path
+
+
+def write_mammogram(path: Path, side: str, view: str, study: str, *, said: bool = True) -> None:
+    """A DICOM of 256 x 192 pixels: a bright half-disc at the chest wall on black."""
+    y, x = np.indices((256, 192))
+    pixels = np.where((y - 128) ** 2 + x**2 < 110**2, 2000 + 3 * (x + y), 0).astype(np.uint16)
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.1.2"
+    dataset.SOPInstanceUID = generate_uid()
+    dataset.StudyInstanceUID = study
+    dataset.PatientID = "p1"
+    dataset.Modality = "MG"
+    dataset.Manufacturer = "Vendor A"
+    if said:
+        dataset.ImageLaterality, dataset.ViewPosition = side, view
+    dataset.Rows, dataset.Columns = pixels.shape
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 12, 11, 0
+    dataset.PixelData = (pixels if side == "L" else pixels[:, ::-1]).tobytes()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dataset.save_as(path, enforce_file_format=True)
+
+
+def test_an_exam_with_good_and_bad_files(tmp_path, model):
+    for side, view in [("R", "CC"), ("L", "CC"), ("R", "MLO"), ("L", "MLO")]:
+        write_mammogram(tmp_path / "exam" / f"{side}{view}", side, view, "1.2.3")
+    (tmp_path / "exam" / "broken.dcm").write_bytes(b"no DICOM")
+    done = mammo("read", tmp_path / "exam", "--model", model, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    (study,) = result["studies"]
+    assert [(view["laterality"], view["view"]) for view in study["views"]] == [
+        ("R", "CC"),
+        ("L", "CC"),
+        ("R", "MLO"),
+        ("L", "MLO"),
+    ]
+    assert all((tmp_path / "out" / view["heatmap"]).is_file() for view in study["views"])
+    assert [refusal["file"] for refusal in result["refused"]] == [str(tmp_path / "exam" / "broken.dcm")]
+    assert result["model"]["name"] == "made"
+    assert f"{study['score']:.3f}" in done.stdout
+    assert "refused" in done.stdout
+    assert "trained on synthetic phantoms only" in done.stdout
+    assert "Research use only - not for diagnosis" in done.stdout
+    assert "Scoring" in done.stderr
+    assert "Scoring" not in done.stdout
+
+
+def test_zip_and_folder_csv(tmp_path, model):
+    write_mammogram(tmp_path / "in" / "sub" / "a.dcm", "R", "CC", "1.2.3", said=False)
+    write_mammogram(tmp_path / "z" / "b.dcm", "L", "MLO", "1.2.4")
+    with zipfile.ZipFile(tmp_path / "in" / "more.zip", "w") as archive:
+        archive.write(tmp_path / "z" / "b.dcm", "inner/b.dcm")
+    asked = mammo("read", tmp_path / "in", "--model", model)
+    assert asked.returncode == 0
+    assert "put a folder.csv beside the files" in asked.stdout
+    (tmp_path / "in" / "folder.csv").write_text("file,laterality,view\nsub/a.dcm,R,CC\n")
+    told = mammo("read", tmp_path / "in", "--model", model, "--out", tmp_path / "out")
+    assert told.returncode == 0
+    assert "put a folder.csv beside the files" not in told.stdout
+    studies = json.loads((tmp_path / "out" / "result.json").read_text())["studies"]
+    views = {(view["laterality"], view["view"]) for study in studies for view in study["views"]}
+    assert views == {("R", "CC"), ("L", "MLO")}
+
+
+def test_the_same_file_twice_is_read_once(tmp_path, model):
+    write_mammogram(tmp_path / "a.dcm", "R", "CC", "1.2.3")
+    (tmp_path / "copy.dcm").write_bytes((tmp_path / "a.dcm").read_bytes())
+    assert mammo("read", tmp_path, "--model", model, "--out", tmp_path / "out").returncode == 0
+    (study,) = json.loads((tmp_path / "out" / "result.json").read_text())["studies"]
+    assert len(study["views"]) == 1
+
+
+def test_nothing_scored_is_1(tmp_path, model):
+    (tmp_path / "x.dcm").write_bytes(b"no DICOM")
+    done = mammo("read", tmp_path, "--model", model, "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert json.loads((tmp_path / "out" / "result.json").read_text())["studies"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["read"], "Missing argument"),
+        (["read", "absent-folder"], "absent-folder: does not exist"),
+        (["read", ".", "--model", "nothing-like-it"], "model 'nothing-like-it': is neither a file nor"),
+        (["read", ".", "--surprise"], "No such option"),
+    ],
+)
+def test_a_wrong_command_is_2(arguments, message):
+    done = mammo(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_broken_checkpoint_is_2(tmp_path):
+    (tmp_path / "m.safetensors").write_bytes(b"nothing")
+    done = mammo("read", tmp_path, "--model", tmp_path / "m.safetensors")
+    assert done.returncode == 2
+    assert done.stderr.startswith("mammo: m.safetensors: ")
+
+
+def test_bundled_models_are_listed_with_their_limits():
+    done = mammo("models")
+    assert done.returncode == 0
+    assert "phantom-demo" in done.stdout
+    assert "Knows phantoms only" in done.stdout
+    assert "mammo_train.demo_model" in done.stdout
+
+
+def test_help_needs_no_heavy_package():
+    code = "import sys, mammo_train.cli; print(sorted({'torch', 'timm', 'cv2', 'pandas'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]"
+
+
+def test_synthetic_exams_are_made_and_read_without_the_warning_for_real_ones(tmp_path, model):
+    made = mammo("phantom", tmp_path / "set", "--studies", 1, "--height", 256, "--seed", 3)
+    assert made.returncode == 0, made.stderr
+    done = mammo("read", tmp_path / "set", "--model", model, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    (study,) = json.loads((tmp_path / "out" / "result.json").read_text())["studies"]
+    assert [(view["laterality"], view["view"]) for view in study["views"]] == [
+        ("R", "CC"),
+        ("L", "CC"),
+        ("R", "MLO"),
+        ("L", "MLO"),
+    ]
+    assert not any("phantoms only" in warning for warning in study["warnings"])
+
+
+@pytest.mark.parametrize("exam", ["inbreast01", "inbreast03", "nyu00"])
+def test_real_exams(shared, tmp_path, model, exam):
+    done = mammo("read", shared / "exams" / exam, "--model", model, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    (study,) = json.loads((tmp_path / "result.json").read_text())["studies"]
+    assert len(study["views"]) == 4
+    assert all(0 <= view["score"] <= 1 for view in study["views"])
+    assert any("trained on synthetic phantoms only" in warning for warning in study["warnings"])
+
+
+def test_real_files_of_every_kind(shared, tmp_path, model):
+    done = mammo("read", shared / "dicom", "--model", model, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert sum(len(study["views"]) for study in result["studies"]) == 6
+    refused = {Path(refusal["file"]).name: refusal["reason"] for refusal in result["refused"]}
+    assert set(refused) == {"mg_calibration_profile.dcm", "tomosynthesis_4_frames.dcm"}
+    assert "tomosynthesis" in refused["tomosynthesis_4_frames.dcm"]
+
+
+def test_hostile_files_are_refused_and_the_good_one_is_read(shared, tmp_path, model):
+    write_mammogram(tmp_path / "good.dcm", "R", "CC", "1.2.3")
+    hostile = sorted((shared / "hostile").iterdir())
+    done = mammo("read", *hostile, tmp_path / "good.dcm", "--model", model, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert [view["file"] for study in result["studies"] for view in study["views"]] == [str(tmp_path / "good.dcm")]
+    assert len(result["refused"]) == sum(file.suffix == ".dcm" for file in hostile)

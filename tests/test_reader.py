@@ -1,0 +1,175 @@
+"""One study in, one reading out: scores per view, breast and exam, and what the reader must be told."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from made import made_checkpoint, made_exam, made_point
+from mammo_core.calibration import Calibration
+from mammo_core.errors import InputError
+from mammo_core.heatmap import by_gradient
+from mammo_core.inputs import model_input
+from mammo_core.mammogram import VoiLut
+from mammo_core.reader import Reader, voi_in_words
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return made_checkpoint(tmp_path_factory.mktemp("model") / "made.safetensors", operating_point=made_point(0.5))
+
+
+@pytest.fixture(scope="module")
+def reader(checkpoint):
+    return Reader(checkpoint)
+
+
+def changed(mammogram, **fields):
+    return replace(mammogram, header=replace(mammogram.header, **fields))
+
+
+def test_breast_is_the_mean_of_its_views_and_exam_the_larger_breast(reader):
+    reading = reader.read(made_exam())
+    scores = {(v.laterality, v.view): v.score for v in reading.views}
+    breasts = {breast.laterality: breast for breast in reading.breasts}
+    assert list(breasts) == ["R", "L"]
+    for side, breast in breasts.items():
+        assert breast.score == pytest.approx((scores[side, "CC"] + scores[side, "MLO"]) / 2)
+        assert breast.flagged is (breast.score >= 0.5)
+    assert reading.score == max(breast.score for breast in reading.breasts)
+    assert reading.flagged is (reading.score >= 0.5)
+    assert (reading.study_uid, reading.patient_id) == ("1.2.3", "p1")
+
+
+def test_the_score_is_the_sigmoid_of_the_networks_logit(reader, checkpoint):
+    from mammo_core.checkpoint import model_of
+
+    exam = made_exam()
+    shown = np.stack([model_input(view, checkpoint.header.inputs)[0] for view in exam])
+    with torch.inference_mode():
+        logits = model_of(checkpoint)(torch.from_numpy(shown)).numpy()
+    found = reader.read(exam).views
+    np.testing.assert_allclose([view.logit for view in found], logits, atol=1e-5)
+    np.testing.assert_allclose([view.score for view in found], 1 / (1 + np.exp(-logits)), atol=1e-5)
+
+
+def test_the_score_is_calibrated_where_the_checkpoint_says_how(tmp_path):
+    calibration = Calibration(
+        slope=2.0,
+        intercept=-1.0,
+        fitted_prevalence=0.5,
+        stated_prevalence=0.2,
+        unit="view",
+        n=10,
+        source="made",
+    )
+    view = Reader(made_checkpoint(tmp_path / "m.safetensors", calibration=calibration)).read(made_exam()).views[0]
+    odds = np.exp(2.0 * view.logit - 1.0) / 4
+    assert view.score == pytest.approx(odds / (1 + odds))
+
+
+def test_a_views_logit_does_not_depend_on_its_company(reader):
+    exam = made_exam()
+    together = [view.logit for view in reader.read(exam).views]
+    alone = [reader.read([view]).views[0].logit for view in exam]
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    many = [changed(exam[i % 4], sha256=f"{i:064x}") for i in range(10)]
+    np.testing.assert_allclose([v.logit for v in reader.read(many).views], (together * 3)[:10], atol=1e-5)
+
+
+def test_what_the_model_saw_is_recorded(reader):
+    right, left = reader.read(made_exam()).views[:2]
+    assert (right.flipped, left.flipped) == (True, False)
+    assert right.crop == (0, 25, 160, 128)  # box from 28, margin of 2 % of 160 pixels
+    assert right.voi == "LINEAR_EXACT window 32768/65536 (full range)"
+    assert right.heatmap is not None
+    assert right.heatmap.placement == right.placement
+    assert right.inverted is False
+
+
+def test_heatmaps_behind_max_pooling_come_from_pytorch_grad_cam(tmp_path):
+    checkpoint = made_checkpoint(tmp_path / "m.safetensors", pooling="max")
+    reader = Reader(checkpoint, method="hirescam")
+    exam = made_exam()
+    shown = np.stack([model_input(view, checkpoint.header.inputs)[0] for view in exam])
+    maps = by_gradient(reader._model, torch.from_numpy(shown), "hirescam")
+    for view, grid in zip(reader.read(exam).views, maps, strict=True):
+        np.testing.assert_allclose(view.heatmap.grid, np.maximum(grid, 0), atol=1e-5)
+
+
+def test_an_unsuitable_view_is_shown_but_not_scored(reader):
+    exam = made_exam()
+    exam[0] = changed(exam[0], view_modifiers=("Spot Compression",))
+    reading = reader.read(exam)
+    spot = reading.views[0]
+    assert (spot.scored, spot.score, spot.heatmap) == (False, None, None)
+    assert "Not scored: Spot Compression." in spot.warnings
+    assert reading.breasts[0].score == reading.views[2].score  # the right MLO alone
+    assert any("is not scored" in warning for warning in reading.warnings)
+
+
+def test_nothing_but_unsuitable_views_gives_no_score(reader):
+    reading = reader.read([changed(made_exam()[0], view_modifiers=("Magnification",))])
+    assert (reading.score, reading.flagged, reading.breasts) == (None, None, ())
+
+
+def test_a_view_of_unknown_laterality_is_scored_but_counts_for_no_breast(reader):
+    reading = reader.read([changed(made_exam()[1], laterality=None, tissue_side="left")])
+    assert reading.views[0].score is not None
+    assert (reading.score, reading.breasts) == (None, ())
+    assert any("Laterality or view is not known" in warning for warning in reading.warnings)
+
+
+PHANTOM_ONLY = "The model in use (made) was trained on synthetic phantoms only"
+
+
+def test_a_phantom_model_says_so_on_every_real_exam(reader):
+    exam = made_exam()
+    assert not any("phantom" in warning for warning in reader.read(exam).warnings)
+    real = [changed(view, manufacturer="HOLOGIC, Inc.") for view in exam]
+    assert any(warning.startswith(PHANTOM_ONLY) for warning in reader.read(real).warnings)
+    mixed = [real[0], *exam[1:]]
+    assert any(warning.startswith(PHANTOM_ONLY) for warning in reader.read(mixed).warnings)
+    unnamed = [changed(view, manufacturer="") for view in exam]
+    assert any(warning.startswith(PHANTOM_ONLY) for warning in reader.read(unnamed).warnings)
+
+
+def test_a_vendor_or_view_unseen_in_training_is_warned_about(tmp_path):
+    reader = Reader(made_checkpoint(tmp_path / "m.safetensors", training_domain="mammogram"))
+    exam = [changed(view, manufacturer="Vendor A") for view in made_exam()]
+    exam[0] = changed(exam[0], manufacturer="Vendor B", view="XCCL")
+    reading = reader.read(exam)
+    assert "Manufacturer Vendor B was not seen in training." in reading.warnings
+    assert not any("Vendor A" in warning for warning in reading.warnings)
+    assert any(warning.startswith("View XCCL is not among") for warning in reading.views[0].warnings)
+    synthetic = reader.read(made_exam()).warnings
+    assert any(warning.startswith("This is a synthetic exam") for warning in synthetic)
+
+
+def test_without_an_operating_point_nothing_is_flagged(tmp_path):
+    reading = Reader(made_checkpoint(tmp_path / "m.safetensors")).read(made_exam())
+    assert reading.score is not None
+    assert reading.flagged is None
+    assert [breast.flagged for breast in reading.breasts] == [None, None]
+
+
+def test_views_of_several_studies_are_refused(reader):
+    exam = made_exam()
+    exam[3] = changed(exam[3], study_uid="9.9")
+    with pytest.raises(InputError, match="4 views of 2 studies, expected those of one"):
+        reader.read(exam)
+    with pytest.raises(InputError, match="0 views of 0 studies"):
+        reader.read([])
+
+
+def test_an_unknown_method_is_refused(checkpoint):
+    with pytest.raises(InputError, match="'scorecam' is not one of gradcam, layercam"):
+        Reader(checkpoint, method="scorecam")
+    same = Reader(checkpoint, method="hirescam").read(made_exam()).views[0].heatmap
+    np.testing.assert_array_equal(same.grid, Reader(checkpoint).read(made_exam()).views[0].heatmap.grid)
+
+
+def test_a_lookup_table_in_words():
+    header = replace(made_exam()[0].header, vois=(VoiLut(0, (0, 1, 2), 12, "NORMAL"),))
+    assert voi_in_words(header) == "VOI LUT of 3 entries (NORMAL)"
