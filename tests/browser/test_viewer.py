@@ -1,0 +1,422 @@
+"""The viewer as a reader uses it: hanging, mouse, keyboard, rulers, blind mode, failures, export."""
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from picture_server import PictureServer, image, study
+from PIL import Image
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from conftest import PageLog
+
+pytestmark = pytest.mark.browser
+
+VIEWS = ("RCC", "LCC", "RMLO", "LMLO")
+FINE = {"row": 0.05, "column": 0.05, "source": "Imager Pixel Spacing (0018,1164), at the detector"}
+COARSE = {"row": 0.1, "column": 0.1, "source": "Imager Pixel Spacing (0018,1164), at the detector"}
+
+
+def breast(label: str, rows: int = 400, columns: int = 300) -> NDArray[np.uint16]:
+    """A bright half disc on the chest wall's side, air elsewhere."""
+    y, x = np.mgrid[:rows, :columns]
+    wall = columns if label[0] == "R" else 0
+    inside = ((y - rows / 2) / (rows * 0.4)) ** 2 + ((x - wall) / (columns * 0.6)) ** 2 < 1
+    return np.where(inside, 3000, 0).astype(np.uint16)
+
+
+def four(pictures: PictureServer, **fields: object) -> list[dict[str, Any]]:
+    return [image(pictures, label, breast(label), **fields) for label in VIEWS]
+
+
+def start(page: "Page", pictures: PictureServer, payload: dict[str, Any]) -> Any:
+    page.goto(pictures.url)
+    return page.evaluate("(value) => window.give(value)", payload)
+
+
+def where(page: "Page", label: str, x: float, y: float) -> tuple[float, float]:
+    """Position on screen, in CSS pixels, of an image point."""
+    at = page.evaluate(
+        "([l, x, y]) => window.mammoViewer.imageToScreen(window.mammoViewer.paneOf(l), x, y)", [label, x, y]
+    )
+    return at["x"], at["y"]
+
+
+def under(page: "Page", x: float, y: float) -> tuple[float, float]:
+    """Image point under a position on screen."""
+    found = page.evaluate("([x, y]) => window.mammoViewer.screenToImage(x, y).image", [x, y])
+    return found[0], found[1]
+
+
+def drag(page: "Page", start: tuple[float, float], end: tuple[float, float], button: str = "left") -> None:
+    page.mouse.move(*start)
+    page.mouse.down(button=button)
+    page.mouse.move(*end, steps=4)
+    page.mouse.up(button=button)
+
+
+def state(page: "Page") -> Any:
+    return page.evaluate("() => window.mammoViewer.state")
+
+
+def test_four_views_hang_with_chest_walls_in_the_middle(page: "Page", pictures: PictureServer) -> None:
+    start(page, pictures, study(four(pictures)))
+    box = page.locator(".mv-canvas").bounding_box()
+    assert box is not None
+    middle = box["x"] + box["width"] / 2
+    for label, wall in (("RCC", 300), ("LCC", 0), ("RMLO", 300), ("LMLO", 0)):
+        x, y = where(page, label, wall, 200)
+        assert x == pytest.approx(middle, abs=0.6)
+        assert (y > box["y"] + box["height"] / 2) == label.endswith("MLO")
+    # What is displayed: bright on both sides of the middle, black at the outer edges.
+    row = page.evaluate(
+        """() => { const viewer = window.mammoViewer, { width, height } = viewer.panes[0].rect;
+        return [[0, width - 3], [1, 2], [2, width - 3], [3, 2], [0, 2], [1, width - 3]]
+          .map(([pane, x]) => viewer.readDisplay(pane, x, Math.floor(height / 2))[0]); }"""
+    )
+    assert row == [187, 187, 187, 187, 0, 0]  # 255 * (3000 - 2047.5) / 4095 + 127.5
+    letters = page.locator(".mv-letter").all_inner_texts()
+    assert letters == ["A", "R", "A", "L", "A", "H", "A", "H"]
+
+
+def test_fit_gives_all_views_the_same_millimetres(page: "Page", pictures: PictureServer) -> None:
+    right = image(pictures, "RCC", breast("RCC", 400, 300), spacing=COARSE)
+    left = image(pictures, "LCC", breast("LCC", 800, 600), spacing=FINE)
+    start(page, pictures, study([right, left]))
+    ten_mm = [
+        where(page, "RCC", 100, 0)[0] - where(page, "RCC", 0, 0)[0],
+        where(page, "LCC", 200, 0)[0] - where(page, "LCC", 0, 0)[0],
+    ]
+    assert ten_mm[0] == pytest.approx(ten_mm[1], rel=1e-6)
+    assert state(page)["layout"] == "cc"
+
+
+def test_wheel_zooms_at_the_cursor_and_mirrors(page: "Page", pictures: PictureServer) -> None:
+    start(page, pictures, study(four(pictures)))
+    x, y = where(page, "RCC", 220, 150)
+    at = (round(x), round(y))  # wheel events have whole coordinates
+    page.mouse.move(*at)
+    before = under(page, *at)
+    for _ in range(4):
+        page.mouse.wheel(0, -120)
+    page.wait_for_timeout(150)
+    assert under(page, *at) == pytest.approx(before, abs=0.02)
+    zoom = page.evaluate("() => window.mammoViewer.panes.map((pane) => pane.view.scale / pane.fitScale)")
+    assert zoom == pytest.approx([2 ** (480 / 400)] * 4)
+    # The left breast shows the mirrored place: as far from its chest wall as the right one.
+    views = page.evaluate("() => window.mammoViewer.panes.map((pane) => [pane.view.x, pane.view.y])")
+    assert 300 - views[0][0] == pytest.approx(views[1][0])
+    assert views[0][1] == pytest.approx(views[1][1])
+
+    page.keyboard.press("l")
+    drag(page, at, (at[0] + 40, at[1] + 10), button="right")
+    after = page.evaluate("() => window.mammoViewer.panes.map((pane) => [pane.view.x, pane.view.y])")
+    assert after[1:] == views[1:]
+    assert where(page, "RCC", *before) == pytest.approx((at[0] + 40, at[1] + 10), abs=0.1)
+
+    page.keyboard.press("l")
+    drag(page, at, (at[0] - 30, at[1]), button="middle")
+    mirrored = page.evaluate("() => window.mammoViewer.panes.map((pane) => pane.view.x)")
+    assert mirrored[0] - after[0][0] == pytest.approx(-(mirrored[1] - after[1][0]))
+    page.keyboard.press("f")
+    assert where(page, "RCC", 300, 200)[0] == pytest.approx(where(page, "LCC", 0, 200)[0], abs=0.6)
+
+
+def test_one_to_one_is_one_image_pixel_per_device_pixel(page: "Page", pictures: PictureServer) -> None:
+    start(page, pictures, study(four(pictures, spacing=COARSE)))
+    page.get_by_role("button", name="1:1, one image pixel per screen pixel").click()
+    left, right = where(page, "LMLO", 0, 0), where(page, "LMLO", 100, 50)
+    assert (right[0] - left[0], right[1] - left[1]) == pytest.approx((100, 50))
+
+
+def test_drag_windows_every_view_in_proportion(page: "Page", pictures: PictureServer) -> None:
+    images = four(pictures)
+    images[1]["vois"] = [{**images[1]["vois"][0], "center": 1000, "width": 2000}]
+    start(page, pictures, study(images))
+    at = where(page, "RCC", 220, 150)
+    drag(page, at, (at[0] + 70, at[1] + 40))
+    tones = page.evaluate("() => window.mammoViewer.study.images.map((one) => window.mammoViewer.tone(one))")
+    widths = [tone["width"] for tone in tones]
+    assert widths == pytest.approx([4096 * 2**0.5, 2000 * 2**0.5, 4096 * 2**0.5, 4096 * 2**0.5])
+    moved = (tones[0]["center"] - 2048) / 4096
+    assert moved > 0.1
+    assert (tones[1]["center"] - 1000) / 2000 == pytest.approx(moved)
+    page.keyboard.press("r")
+    tones = page.evaluate("() => window.mammoViewer.study.images.map((one) => window.mammoViewer.tone(one))")
+    assert [tone["center"] for tone in tones] == [2048, 1000, 2048, 2048]
+
+
+def test_the_files_windows_are_presets(page: "Page", pictures: PictureServer) -> None:
+    normal = {"name": "NORMAL", "kind": "window", "center": 2048, "width": 4096, "function": "LINEAR"}
+    hard = {"name": "HARDER", "kind": "window", "center": 3000, "width": 500, "function": "SIGMOID"}
+    images = four(pictures, vois=[normal, hard])
+    images[3]["vois"] = [normal]
+    start(page, pictures, study(images))
+    page.get_by_label("Window of the file").select_option(label="HARDER sigmoid")
+    tones = page.evaluate("() => window.mammoViewer.study.images.map((one) => window.mammoViewer.tone(one))")
+    assert [tone["center"] for tone in tones] == [3000, 3000, 3000, 2048]
+    assert "C 3000  W 500  HARDER sigmoid" in page.locator(".mv-pane").first.inner_text()
+    page.mouse.move(*where(page, "RCC", 220, 150))
+    page.keyboard.press("v")
+    assert page.evaluate("() => window.mammoViewer.tone(window.mammoViewer.study.images[0]).choice") == 0
+
+
+def test_ruler_measures_millimetres_and_says_whose(page: "Page", pictures: PictureServer) -> None:
+    images = four(pictures, spacing={"row": 0.2, "column": 0.1, "source": "Pixel Spacing (0028,0030)"})
+    images[1]["spacing"] = None
+    start(page, pictures, study(images))
+    page.keyboard.press("d")
+    page.mouse.move(*where(page, "RCC", 100, 100))
+    page.keyboard.press("d")
+    drag(page, where(page, "RCC", 100, 100), where(page, "RCC", 200, 200))  # 10 mm across, 20 mm down
+    texts = page.locator(".mv-pane").first.locator(".mv-ruler text").all_text_contents()
+    assert texts[:2] == ["22.4 mm", "Pixel Spacing (0028,0030)"]
+    drag(page, where(page, "RCC", 200, 200), where(page, "RCC", 200, 100))  # catches the end
+    assert page.locator(".mv-ruler-length").all_text_contents() == ["10.0 mm"]
+    drag(page, where(page, "LCC", 40, 100), where(page, "LCC", 40, 200))
+    texts = page.locator(".mv-pane").nth(1).locator(".mv-ruler text").all_text_contents()
+    assert texts[:2] == ["100 px", "no pixel spacing in the file"]
+    page.keyboard.press("Delete")
+    assert page.locator(".mv-ruler-length").all_text_contents() == ["10.0 mm"]
+    page.mouse.click(*where(page, "LCC", 100, 150))  # a click is no ruler
+    assert page.locator(".mv-ruler-length").count() == 1
+
+
+def test_readout_names_place_and_value(page: "Page", pictures: PictureServer) -> None:
+    images = four(pictures, slope=2, intercept=-10, spacing=COARSE)
+    start(page, pictures, study(images))
+    page.mouse.move(*where(page, "LCC", 20.5, 200.5))
+    page.wait_for_timeout(200)
+    words = page.locator(".mv-readout").inner_text().split()
+    assert " ".join(words) == "LCC x 20 y 200 2.0, 20.1 mm stored 3000 value 5990"
+
+
+def test_layouts_pages_and_priors(page: "Page", pictures: PictureServer) -> None:
+    images = four(pictures)
+    second = image(pictures, "RCC", breast("RCC"), id="RCC-2", url=images[0]["url"])
+    prior = image(pictures, "RCC", breast("RCC"), id="old", prior=True, date="20220304", url=images[0]["url"])
+    start(page, pictures, study([*images, second, prior]))
+    page.mouse.move(*where(page, "RCC", 220, 150))
+    assert page.locator(".mv-pane").first.locator(".mv-label").inner_text().split() == ["RCC", "1/2"]
+    page.keyboard.press("n")
+    assert page.evaluate("() => window.mammoViewer.panes[0].image.id") == "RCC-2"
+    for key, shown in (("2", ["RCC", "LCC"]), ("3", ["RMLO", "LMLO"]), ("5", ["RCC", "RCC"]), ("4", ["RCC"])):
+        page.keyboard.press(key)
+        assert page.evaluate("() => window.mammoViewer.panes.map((pane) => pane.image.label)") == shown
+        if key == "5":
+            assert "Prior 2022-03-04" in page.locator(".mv-pane").nth(1).inner_text()
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("() => window.mammoViewer.panes[0].image.label") == "LCC"
+    page.keyboard.press("1")
+    page.mouse.dblclick(*where(page, "LMLO", 50, 200))
+    assert page.evaluate("() => window.mammoViewer.panes.map((pane) => pane.image.label)") == ["LMLO"]
+    page.mouse.dblclick(600, 400)
+    assert state(page)["layout"] == "four"
+    page.keyboard.press("6")
+    old = page.evaluate("() => window.mammoViewer.panes.findIndex((pane) => pane.image.id === 'old')")
+    box = page.locator(".mv-pane").nth(old).bounding_box()
+    assert box is not None
+    page.mouse.dblclick(box["x"] + box["width"] - 20, box["y"] + box["height"] / 2)
+    assert page.evaluate("() => window.mammoViewer.panes.map((pane) => pane.image.id)") == ["old"]
+
+
+def test_missing_and_unusual_views_are_said(page: "Page", pictures: PictureServer) -> None:
+    start(page, pictures, study(four(pictures)[:3]))
+    assert "No LMLO in this study" in page.locator(".mv-pane").nth(3).inner_text()
+    odd = image(pictures, "LCC", breast("LCC"), laterality=None, view=None)
+    odd["label"] = "view unknown"
+    page.evaluate("(value) => window.give(value)", study([*four(pictures), odd], study="other"))
+    assert state(page)["layout"] == "all"
+    assert "view unknown" in page.locator(".mv-overlay").inner_text()
+
+
+def test_keys_are_left_alone_while_typing_or_away(page: "Page", pictures: PictureServer) -> None:
+    start(page, pictures, study(four(pictures)))
+    page.evaluate(
+        """() => { const note = document.createElement("textarea"); note.id = "note";
+        note.style.cssText = "position: fixed; bottom: 0; height: 60px; z-index: 9";
+        document.body.append(note); }"""
+    )
+    page.mouse.move(*where(page, "RCC", 220, 150))
+    page.locator("#note").focus()
+    page.keyboard.type("i4h")
+    assert (state(page)["invert"], state(page)["layout"], state(page)["heat"]) == (False, "four", True)
+    assert page.locator("#note").input_value() == "i4h"
+    page.locator("#note").evaluate("(note) => note.blur()")
+    page.mouse.move(40, 740)  # over the note, not over the viewer
+    page.keyboard.press("i")
+    assert state(page)["invert"] is False
+
+
+def test_magnifier_lasts_while_m_is_held(page: "Page", pictures: PictureServer) -> None:
+    start(page, pictures, study(four(pictures)))
+    page.mouse.move(*where(page, "RCC", 220, 150))
+    page.keyboard.down("m")
+    assert state(page)["magnifier"] is True
+    page.wait_for_timeout(400)
+    page.keyboard.up("m")
+    assert state(page)["magnifier"] is False
+    page.keyboard.press("m")
+    assert state(page)["magnifier"] is True
+    page.keyboard.press("m")
+    assert state(page)["magnifier"] is False
+
+
+def scored(pictures: PictureServer) -> list[dict[str, Any]]:
+    """Four scored views, three of them with a heatmap that covers everything."""
+    images = four(pictures, score=0.875, flagged=True)
+    for one in images[:3]:
+        url = pictures.put(f"/heat/{one['id']}", np.full((4, 3), 255, np.uint8))
+        one["heat"] = {"url": url, "columns": 3, "rows": 4, "peak": 2.0}
+    images[3]["heatReason"] = "no localisation: the map is zero everywhere"
+    return images
+
+
+def test_blind_mode_shows_and_fetches_nothing_of_the_ai(page: "Page", pictures: PictureServer) -> None:
+    model = {"name": "demo-model", "version": "1", "threshold": 0.5, "source": "phantoms"}
+    payload = study(scored(pictures), model=model)
+    start(page, pictures, {**payload, "aiHidden": True})
+    text = page.locator(".mammo-viewer").inner_text()
+    for word in ("AI", "0.88", "flagged", "localisation", "demo-model", "heat"):
+        assert word not in text
+    page.mouse.move(*where(page, "RCC", 220, 150))
+    page.keyboard.press("h")
+    page.keyboard.press("h")
+    assert page.evaluate("() => window.mammoViewer.readDisplay(0, 600, 150)")[:3] == [187, 187, 187]
+    assert [hit for hit in pictures.hits if "heat" in hit] == []
+    assert page.get_by_role("button", name="Heatmap on / off").is_hidden()
+
+    page.keyboard.press("2")
+    page.evaluate("(value) => window.give(value)", {**payload, "nonce": "2"})
+    assert state(page)["layout"] == "cc"  # the same study: nothing jumps when the AI is revealed
+    text = page.locator(".mammo-viewer").inner_text()
+    assert "AI 0.88 - flagged" in text
+    red, _, blue, _ = page.evaluate("() => window.mammoViewer.readDisplay(0, 600, 350)")
+    assert red > blue + 20
+    page.keyboard.press("1")
+    chip = page.locator(".mv-pane").nth(3).locator(".mv-quiet")
+    assert chip.inner_text() == "no localisation"
+    assert chip.get_attribute("title") == "no localisation: the map is zero everywhere"
+
+
+def test_text_from_files_stays_text(page: "Page", pictures: PictureServer) -> None:
+    evil = '<img src=x onerror="window.pwned = 1"><script>window.pwned = 1</script>'
+    voi = {"name": evil, "kind": "window", "center": 2048, "width": 4096, "function": "LINEAR"}
+    one = image(
+        pictures, "RCC", breast("RCC"), vois=[voi], facts=[[evil, evil]], score=0.5,
+        spacing={"row": 0.1, "column": 0.1, "source": evil}, heatReason=evil, prior=True, date=evil,
+    )  # fmt: skip
+    one["label"] = evil
+    model = {"name": evil, "version": evil, "threshold": 0.5, "source": evil}
+    start(page, pictures, study([one], title=evil, banner=evil, model=model))
+    page.mouse.move(400, 300)
+    page.keyboard.press("s")
+    page.keyboard.press("d")
+    drag(page, (500, 300), (560, 380))
+    page.wait_for_timeout(200)
+    assert page.locator(".mv-card").inner_text().count("<script>") >= 2
+    assert evil in page.locator(".mv-banner").inner_text()
+    assert evil in (page.locator(".mv-ruler-source").text_content() or "")
+    assert page.locator(".mammo-viewer img, .mammo-viewer script").count() == 0
+    assert page.evaluate("() => window.pwned") is None
+
+
+def test_failures_are_words_in_their_pane(page: "Page", page_log: "PageLog", pictures: PictureServer) -> None:
+    page_log.expect_error("404")
+    images = four(pictures)
+    images[0]["url"] = "/pixels/none"
+    images[1]["url"] = pictures.put("/pixels/short", np.zeros((10, 10), np.uint16))
+    images[2]["url"] = pictures.put("/pixels/long", np.zeros((500, 500), np.uint16))
+    result = start(page, pictures, study(images))
+    assert result["failed"] == 3
+    panes = page.locator(".mv-pane")
+    assert "RCC could not be loaded: the server answered 404" in panes.nth(0).inner_text()
+    assert "200 bytes arrived, 240,000 were expected" in panes.nth(1).inner_text()
+    assert "more than the expected 240,000 bytes arrived" in panes.nth(2).inner_text()
+    assert panes.nth(3).locator(".mv-message").is_hidden()
+    heard = page.evaluate("() => window.heard.filter((one) => one.type === 'failed').map((one) => one.image)")
+    assert sorted(heard) == ["LCC", "RCC", "RMLO"]
+    pictures.put("/pixels/none", breast("RCC"))
+    panes.nth(0).get_by_role("button", name="Try again").click()
+    page.wait_for_timeout(400)
+    assert panes.nth(0).locator(".mv-message").is_hidden()
+    assert page.evaluate("() => window.mammoViewer.readValue('RCC', 299, 200)") == 3000
+
+
+def test_a_superseded_load_is_dropped_and_a_seen_study_is_not_fetched_again(
+    page: "Page", pictures: PictureServer
+) -> None:
+    gate = threading.Event()
+    slow = image(pictures, "RCC", breast("RCC"), id="slow")
+    slow["url"] = pictures.put("/pixels/slow", breast("RCC"))
+    pictures.held["/pixels/slow"] = gate
+    page.goto(pictures.url)
+    page.evaluate("(value) => { window.superseded = window.mammoViewer.load(value); }", study([slow], study="a"))
+    page.wait_for_timeout(200)
+    assert "RCC  0 %" in page.locator(".mv-message").first.inner_text()
+    loaded = page.evaluate("(value) => window.give(value)", study(four(pictures), study="b", nonce="b"))
+    assert (loaded["nonce"], loaded["cached"], loaded["failed"]) == ("b", False, 0)
+    gate.set()
+    assert page.evaluate("() => window.superseded") is None
+    hits = len(pictures.hits)
+    page.evaluate("(value) => window.give(value)", study([], study="c"))
+    again = page.evaluate("(value) => window.give(value)", study(four(pictures), study="b", nonce="d"))
+    assert (again["nonce"], again["cached"]) == ("d", True)
+    assert pictures.hits[hits:] == []
+
+
+def test_exported_picture_carries_the_banner(page: "Page", pictures: PictureServer, tmp_path: Any) -> None:
+    start(page, pictures, study(four(pictures), title="Doe^Jane"))
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export this picture as PNG").click()
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    assert file.name == "mammogram-four.png"
+    picture = np.asarray(Image.open(file).convert("RGB")).astype(int)
+    box = page.locator(".mv-canvas").bounding_box()
+    assert box is not None
+    height, width = round(box["height"]), round(box["width"])
+    assert picture.shape == (height + 30, width, 3)
+    assert picture[height // 4, width // 2 - 3].tolist() == [187, 187, 187]
+    banner = picture[height:, :400]
+    amber = np.all(np.abs(banner - np.array([255, 207, 112])) < 30, axis=2)
+    assert amber.sum() > 300  # the words, in the banner's colour on its own ground
+    heard = page.evaluate("() => window.heard.find((one) => one.type === 'exported')")
+    assert (heard["width"], heard["height"]) == (width, height + 30)
+
+
+def test_help_lists_the_keys(page: "Page", pictures: PictureServer) -> None:
+    start(page, pictures, study(four(pictures)))
+    page.get_by_role("button", name="Help and keyboard shortcuts").click()
+    card = page.get_by_role("dialog", name="Mouse and keyboard")
+    for words in ("Zoom at the cursor", "Invert", "Left drag: measure a distance", "Heatmap on / off"):
+        assert words in card.inner_text()
+    page.keyboard.press("Escape")
+    assert card.is_hidden()
+
+
+def test_without_webgl_it_says_so(page: "Page", pictures: PictureServer) -> None:
+    page.add_init_script(
+        """const whole = HTMLCanvasElement.prototype.getContext;
+        HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
+          return kind === "webgl2" ? null : whole.call(this, kind, ...rest); };"""
+    )
+    page.goto(pictures.url)
+    assert "WebGL 2 is switched off or missing" in page.locator(".mammo-viewer").inner_text()
+    heard = page.evaluate("() => window.heard")
+    assert heard[0]["type"] == "failed"
+
+
+def test_set_refuses_what_it_does_not_know(page: "Page", pictures: PictureServer) -> None:
+    start(page, pictures, study(four(pictures)))
+    tried = page.evaluate(
+        """() => [{ zoom: 2 }, { layout: "nine" }, { opacity: "1" }].map((changes) => {
+        try { window.mammoViewer.set(changes); return ""; } catch (error) { return error.message; } })"""
+    )
+    assert 'there is no "zoom"' in tried[0]
+    assert "layout is one of four, cc" in tried[1]
+    assert "opacity is a number, not string" in tried[2]
