@@ -1,0 +1,115 @@
+// Files on their way to the library: dropped anywhere on the page, or chosen with a picker. Each is sent by itself,
+// as it is, to a route of this app; what becomes of it is told by the server.
+
+const AT_ONCE = 3;
+
+export class Intake {
+  constructor(page) {
+    this.page = page;
+    this.depth = 0;
+    this.batches = 0;
+    page.addEventListener("dragenter", (event) => this.over(event, 1));
+    page.addEventListener("dragleave", (event) => this.over(event, -1));
+    page.addEventListener("dragover", (event) => carriesFiles(event) && event.preventDefault());
+    // In the capture phase, so that no widget takes a drop for itself.
+    page.addEventListener("drop", (event) => this.dropped(event), true);
+    page.addEventListener("click", (event) => {
+      const button = event.target.closest?.("#add-files, #add-folder");
+      if (button) this.choose(button.id === "add-folder");
+    });
+    window.addEventListener("beforeunload", (event) => this.batches && event.preventDefault());
+  }
+
+  over(event, step) {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    this.depth = Math.max(0, this.depth + step);
+    this.page.body.classList.toggle("dropping", this.depth > 0);
+  }
+
+  async dropped(event) {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.depth = 0;
+    this.page.body.classList.remove("dropping");
+    // Entries are gone after the first await: take them all now.
+    const items = [...event.dataTransfer.items].filter((item) => item.kind === "file");
+    const entries = items.map((item) => [item.webkitGetAsEntry?.() ?? null, item.getAsFile()]);
+    const files = [];
+    for (const [entry, file] of entries) {
+      if (entry) await collect(entry, "", files);
+      else if (file) files.push({ name: file.name, file });
+    }
+    await this.send(files);
+  }
+
+  choose(folder) {
+    const input = Object.assign(this.page.createElement("input"), { type: "file", multiple: true });
+    if (folder) input.webkitdirectory = true;
+    input.addEventListener("change", () => {
+      this.send([...input.files].map((file) => ({ name: file.webkitRelativePath || file.name, file })));
+    });
+    input.click();
+  }
+
+  /** Sends `files` ({name, file}) as one batch. */
+  async send(files) {
+    if (!files.length) return this.say("Nothing to add was dropped.");
+    const batch = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    const total = files.reduce((sum, { file }) => sum + file.size, 0);
+    const failed = [];
+    let sent = 0, next = 0, count = 0;
+    this.batches += 1;
+    const worker = async () => {
+      while (next < files.length) {
+        const { name, file } = files[next++];
+        const problem = await post(`/mammo/intake/${batch}/file?name=${encodeURIComponent(name)}`, file);
+        if (problem) failed.push(`${name}: ${problem}`);
+        sent += file.size;
+        count += 1;
+        this.say(`Sending ${count} of ${files.length} files, ${total ? Math.round((100 * sent) / total) : 100} %`);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, worker));
+    const problem = count > failed.length ? await post(`/mammo/intake/${batch}/done`, "") : "";
+    this.batches -= 1;
+    if (problem) failed.push(problem);
+    this.say(failed.length ? `Not sent: ${failed.slice(0, 3).join("; ")}${failed.length > 3 ? " ..." : ""}` : "");
+  }
+
+  say(text) {
+    const place = this.page.getElementById("sending");
+    place.textContent = text;
+    place.title = text;
+  }
+}
+
+function carriesFiles(event) {
+  return event.dataTransfer?.types?.includes("Files");
+}
+
+/** An empty string, or what went wrong. */
+async function post(url, body) {
+  try {
+    const response = await fetch(url, { method: "POST", body, headers: { "Content-Type": "application/octet-stream" } });
+    return response.ok ? "" : (await response.text()).slice(0, 300);
+  } catch (error) {
+    return `the app cannot be reached (${error.message})`;
+  }
+}
+
+/** Every file under a dropped entry, with its path below what was dropped. */
+async function collect(entry, folder, files) {
+  const name = folder ? `${folder}/${entry.name}` : entry.name;
+  if (entry.isFile) {
+    files.push({ name, file: await new Promise((resolve, reject) => entry.file(resolve, reject)) });
+    return;
+  }
+  const reader = entry.createReader();
+  for (;;) {
+    const entries = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    if (!entries.length) return; // a reader gives its entries in portions
+    for (const child of entries) await collect(child, name, files);
+  }
+}

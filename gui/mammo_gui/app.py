@@ -1,0 +1,77 @@
+"""The web application: FastAPI around Gradio, with its guards and routes. Importing this module imports Gradio."""
+
+import gradio as gr
+from fastapi import FastAPI
+
+from mammo_core.library import Library
+from mammo_gui.markup import element
+from mammo_gui.routes import add_routes
+from mammo_gui.security import secure
+from mammo_gui.tabs.read import build_read_tab
+from mammo_gui.views.payload import BANNER
+from mammo_gui.worker import Worker
+
+TITLE = "mammo-gui"
+_TEMPORARY_SECONDS = 3600
+
+_HEAD = """
+<link rel="stylesheet" href="/mammo/static/viewer/viewer.css">
+<link rel="stylesheet" href="/mammo/static/theme/app.css">
+<script type="module" src="/mammo/static/theme/page.js"></script>
+"""
+
+
+def build_app(library: Library, worker: Worker, host: str) -> FastAPI:
+    """The whole application, for a server bound to ``host``. Nothing of it is fetched from another machine."""
+    app = FastAPI(title=TITLE, docs_url=None, redoc_url=None, openapi_url=None)
+    add_routes(app, library, worker)
+    gr.mount_gradio_app(
+        app,
+        _build_page(library, worker),
+        path="/",
+        app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
+        footer_links=[],
+        run_history=False,
+        show_error=False,
+        # Exams come by our own route; Gradio's upload is not used.
+        max_file_size="1mb",
+        ssr_mode=False,
+        pwa=False,
+        mcp_server=False,
+        enable_monitoring=False,
+        theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
+        head=_HEAD,
+    )
+    secure(app, host)
+    return app
+
+
+def _build_page(library: Library, worker: Worker) -> gr.Blocks:
+    demo: gr.Blocks
+    with gr.Blocks(
+        title=TITLE,
+        analytics_enabled=False,
+        delete_cache=(_TEMPORARY_SECONDS, _TEMPORARY_SECONDS),
+        fill_width=True,
+    ) as demo:
+        gr.HTML(_top(), elem_id="top", apply_default_css=False, js_on_load=None)
+        with gr.Tabs(elem_id="tabs"), gr.Tab("Read", id="read"):
+            build_read_tab(demo, library, worker)
+    return demo
+
+
+def _top() -> str:
+    return element(
+        "div",
+        element("h1", TITLE),
+        element("strong", BANNER, id="banner"),
+        element(
+            "span",
+            element("span", id="sending", role="status"),
+            element("button", "Add files", id="add-files", type="button"),
+            element("button", "Add folder", id="add-folder", type="button"),
+            element("a", "Export reads", href="/mammo/reads.csv", download=True, id="export", class_="button"),
+            class_="actions",
+        ),
+        class_="top",
+    )

@@ -1,0 +1,58 @@
+"""What the page's forms send, checked before anything is done with it.
+
+The page is not trusted: numbers arrive as text, fields may be missing or made up.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, TypeVar, cast
+
+from mammo_core.errors import InputError
+from mammo_core.library import Agreement, BreastCall, Call
+from mammo_core.mammogram import Laterality
+from mammo_core.projection import VIEWS
+
+Fields = Mapping[str, object]
+Choice = TypeVar("Choice", bound=str)
+
+
+def number(fields: Fields, name: str) -> int:
+    """A non-negative whole number; InputError for anything else."""
+    text = str(fields.get(name, ""))
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise InputError(name, f"{text[:40]!r} is not a whole number")
+    return int(text)
+
+
+def text_of(fields: Fields, name: str) -> str:
+    """Text, without the white space around it; empty where the field is missing."""
+    return str(fields.get(name) or "").strip()
+
+
+def call_of(fields: Fields) -> Call:
+    """The reader's call from the call form."""
+    agreement = cast(Agreement, _one_of(fields, "agreement", ("", "agree", "disagree")))
+    return Call(_breast(fields, "right"), _breast(fields, "left"), agreement, text_of(fields, "note"))
+
+
+def correction_of(fields: Fields) -> tuple[str, Laterality, str]:
+    """Image, laterality and view from an assignment form."""
+    laterality = cast(Literal["L", "R"], _one_of(fields, "laterality", ("R", "L")))
+    return text_of(fields, "sha256"), laterality, _one_of(fields, "view", tuple(VIEWS))
+
+
+def _breast(fields: Fields, side: str) -> BreastCall | None:
+    recall = _one_of(fields, f"{side}_recall", ("", "yes", "no"))
+    suspicion = text_of(fields, f"{side}_suspicion")
+    if not recall:
+        if suspicion:
+            raise InputError(f"{side} breast", "choose recall or no recall as well as a suspicion")
+        return None
+    return BreastCall(recall == "yes", number(fields, f"{side}_suspicion") if suspicion else None)
+
+
+def _one_of(fields: Fields, name: str, choices: tuple[str, ...]) -> str:
+    value = text_of(fields, name)
+    if value not in choices:
+        expected = ", ".join(choice or "nothing" for choice in choices)
+        raise InputError(name, f"{value[:40]!r} is not one of {expected}")
+    return value

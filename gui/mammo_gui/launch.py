@@ -1,0 +1,121 @@
+"""The ``mammo-gui`` command: checks what it was given, then starts the app and opens the browser.
+
+Imports little, so that a mistake is told at once and Gradio is imported while nothing waits for it.
+"""
+
+import os
+import socket
+import threading
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from mammo_core.library import Library
+
+app = typer.Typer(add_completion=False)
+
+# Read when Gradio and huggingface_hub are imported, hence here: nothing may leave this machine.
+OFFLINE = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "GRADIO_RUN_HISTORY": "False",
+    "GRADIO_SHARE": "False",
+    "GRADIO_MCP_SERVER": "False",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+}
+
+NO_LOGIN = (
+    "WARNING: --host {host} lets other machines in, and mammo-gui has no login and no encryption: everybody who can "
+    "reach this address can see, change and remove every exam. Use it only behind a proxy that asks who is there."
+)
+
+
+@app.command()
+def main(
+    library: Annotated[
+        Path | None, typer.Option(help="Folder of the library; made where there is none.", show_default=False)
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 7860,
+    model: Annotated[
+        str | None, typer.Option(help="Name of a bundled model, or a checkpoint file.", show_default=False)
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
+) -> None:
+    """Read mammograms in the browser. Research use only - not for diagnosis."""
+    from mammo_core.errors import InputError
+
+    try:
+        with _listen(host, port) as listening:
+            _serve(listening, host, library, model, browser)
+    except InputError as error:
+        typer.echo(f"mammo-gui: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Take the port before anything heavy is imported; InputError where it cannot be had."""
+    from mammo_core.errors import InputError
+
+    try:
+        address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise InputError("--host", f"{host!r} is no address of this machine ({error.strerror})") from None
+    listening = socket.socket(address[0], socket.SOCK_STREAM)
+    if os.name == "posix":  # elsewhere the option would let two servers share the port
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(address[4])
+    except OSError as error:
+        listening.close()
+        reason = f"{port} on {host} cannot be used ({error.strerror}); choose another, for example --port {port + 1}"
+        raise InputError("--port", reason) from None
+    return listening
+
+
+def _serve(listening: socket.socket, host: str, folder: Path | None, model: str | None, browser: bool) -> None:
+    from mammo_core.library import Library, default_folder
+
+    with Library((folder or default_folder()).resolve()) as library:
+        os.environ.update(OFFLINE, GRADIO_TEMP_DIR=str(library.folder / "temporary"))
+        from mammo_gui.security import is_loopback
+
+        if not is_loopback(host):
+            typer.secho(NO_LOGIN.format(host=host), err=True, bold=True)
+        _run(listening, host, library, model, browser)
+
+
+def _run(listening: socket.socket, host: str, library: "Library", model: str | None, browser: bool) -> None:
+    import uvicorn
+
+    from mammo_gui.app import build_app
+    from mammo_gui.worker import Worker
+
+    worker = Worker(library, model)
+    config = uvicorn.Config(
+        build_app(library, worker, host),
+        log_level="warning",
+        access_log=False,
+        # An open page asks without end: Ctrl+C must not wait for it.
+        timeout_graceful_shutdown=2,
+    )
+    server = uvicorn.Server(config)
+    shown = f"[{host}]" if ":" in host else host
+    url = f"http://{shown}:{listening.getsockname()[1]}/"
+
+    def greet() -> None:
+        typer.echo(f"mammo-gui is running at {url}  (library: {library.folder})\nPress Ctrl+C to end it.")
+        if browser:
+            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+
+    worker.start()
+    listening.listen(128)
+    greet()
+    try:
+        server.run(sockets=[listening])
+    finally:
+        worker.stop()
