@@ -159,7 +159,7 @@ def notebook_scores(model: Model, batch: torch.Tensor) -> tuple[NDArray[np.float
         with torch.no_grad():
             logits.append(float(model(image[None])))
         with GradCAM(model, [model.backbone]) as cam:
-            cam(image[None], [RawScoresOutputTarget()])
+            cam(image[None].clone().requires_grad_(), [RawScoresOutputTarget()])
             activations, gradients = cam.activations_and_grads.activations[0], cam.activations_and_grads.gradients[0]
             weighted = (activations * gradients.mean((2, 3), keepdim=True)).sum(1).relu()
             maps.append(weighted[0].detach().numpy())
