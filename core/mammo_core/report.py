@@ -212,7 +212,8 @@ def _exam_lines(reading: Reading) -> list[str]:
     flag = {True: "flagged", False: "not flagged", None: "no operating point"}[reading.flagged]
     point = reading.operating_point
     threshold = "" if point is None else f" at threshold {point.threshold:.3f}"
-    return [f"Exam {reading.score:.3f} ({', '.join(parts)}): {flag}{threshold}", f"Model {model}"]
+    learnt = ", trained on synthetic phantoms only" if reading.model.training_domain == "phantom" else ""
+    return [f"Exam {reading.score:.3f} ({', '.join(parts)}): {flag}{threshold}", f"Model {model}{learnt}"]
 
 
 def _write_above(canvas: Image.Image, view: ViewReading) -> None:
