@@ -17,7 +17,9 @@ from tiny_dicom import (
     EXPLICIT,
     IMPLICIT,
     JPEG_2000,
+    JPEG_LOSSLESS,
     JPEG_LS,
+    RLE,
     breast,
     code,
     mammogram_dataset,
@@ -235,13 +237,21 @@ def test_reduced_jpeg_2000_keeps_twice_the_target_along_the_breast(tmp_path: Pat
     assert np.abs(reduced.pixels - expected).mean() < 60  # the same picture, to the blur of the low band
 
 
-def test_only_jpeg_2000_with_a_voi_is_reduced(tmp_path: Path) -> None:
-    for options in ({"syntax": JPEG_LS}, {"syntax": JPEG_2000, "WindowCenter": None, "WindowWidth": None}):
-        path = write_mammogram(tmp_path / "a", smooth_breast(), **options)
-        mammogram = read_mammogram(path, target=40)
-        assert mammogram.reduction == 1
-        assert mammogram.pixels.shape == (763, 509)
-        assert mammogram.header == read_mammogram(path).header
+@pytest.mark.parametrize("options", [{}, {"WindowCenter": None, "WindowWidth": None}])
+def test_the_same_pixels_are_reduced_alike_whatever_they_were_compressed_with(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    noise = np.random.default_rng(0).integers(-40, 41, (763, 509))
+    pixels = np.clip(smooth_breast() + noise, 0, 4095)
+    wanted = read_mammogram(write_mammogram(tmp_path / "a", pixels, syntax=JPEG_2000, **options), target=40)
+    assert wanted.reduction == 8
+    for syntax in (EXPLICIT, JPEG_LOSSLESS, JPEG_LS, RLE):
+        path = write_mammogram(tmp_path / "b", pixels, syntax=syntax, **options)
+        found = read_mammogram(path, target=40)
+        assert found.reduction == 8
+        assert np.array_equal(found.pixels, wanted.pixels)
+        assert found.header.breast_box == wanted.header.breast_box
+        assert found.header == read_mammogram(path).header
 
 
 def test_the_exams_hang_with_their_chest_walls_in_the_middle(shared: Path) -> None:

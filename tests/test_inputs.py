@@ -8,7 +8,7 @@ import pytest
 from made import made_header
 from mammo_core.errors import InputError
 from mammo_core.inputs import InputSettings, Placement, model_input
-from mammo_core.mammogram import Hanging, Mammogram
+from mammo_core.mammogram import Hanging, Mammogram, reduced
 
 SETTINGS = InputSettings(height=96, width=64, margin=0.0)
 BOX = (10, 20, 190, 140)
@@ -86,6 +86,16 @@ def test_a_reduced_image_lands_on_the_same_input_pixels(reduction):
     assert centre_of_light(sharp) == pytest.approx(tuple(expected), abs=0.01)
     assert centre_of_light(coarse) == pytest.approx(tuple(expected), abs=0.01)
     assert np.abs(sharp - coarse).max() < 0.01
+
+
+def test_a_whole_image_gives_the_input_of_its_reduced_one():
+    pixels = np.random.default_rng(0).integers(20000, 45000, (1600, 1280)).astype(np.uint16)
+    whole = Mammogram(made_header(1600, 1280, breast_box=(100, 60, 1500, 1200)), pixels)
+    wanted, placement = model_input(whole, SETTINGS)
+    for halvings in (1, 2):
+        found, same = model_input(reduced(whole, halvings), SETTINGS)
+        assert same == placement
+        assert np.array_equal(found, wanted)
 
 
 def test_a_reduced_image_keeps_its_scale_up_to_the_last_edge():

@@ -17,13 +17,15 @@ from mammo_core.codec import Frame, decode
 from mammo_core.errors import InputError
 from mammo_core.grayscale import full_range, modality_line, padding_range, voi_choices
 from mammo_core.guard import OpenedFile, open_file, open_frame
+from mammo_core.low_band import halvings_within, low_band
 from mammo_core.mammogram import (
-    SEGMENTATION_SIZE,
     Header,
     Mammogram,
     Voi,
     breast_mask,
+    coarse_halvings,
     mask_box,
+    reduced,
     tissue_side,
 )
 from mammo_core.orientation import hanging_for
@@ -38,11 +40,10 @@ SMALLEST_BREAST = 0.02
 def read_mammogram(path: Path, *, name: str | None = None, target: int | None = None) -> Mammogram:
     """Read one file, in this process: use `sandbox.DecodeSandbox` for files that may be hostile.
 
-    ``name`` is what the user is shown (default: the path). With ``target`` a JPEG 2000 file may be decoded at
-    the largest power-of-two reduction at which the longer side of its breast box still has at least ``2 *
-    target`` samples; other files, and files without any VOI, whose full range needs every pixel, come at full
-    resolution. The header does not depend on ``target``: the breast is always looked for in the same coarse
-    image.
+    ``name`` is what the user is shown (default: the path). With ``target`` the pixels come at the
+    largest power-of-two reduction at which the longer side of the breast box still has at least ``2 * target``
+    samples: JPEG 2000 is decoded no further, other files are halved in the same way, to the same numbers. The
+    header does not depend on ``target``: the breast is always looked for in the same coarse image.
 
     Raises `InputError` whose subject is ``name``, and nothing else.
     """
@@ -77,16 +78,19 @@ def _read(path: Path, name: str, target: int | None) -> Mammogram:
     inverted = attributes.text(opened.dataset, "PhotometricInterpretation").upper() == "MONOCHROME1"
     padding = padding_range(opened.dataset, frame.rule)
 
+    # the full range of a file without any VOI needs every pixel
     full = decode(frame) if target is None or not vois or frame.levels == 0 else None
     coarse, step = _coarse(frame, full)
     breast = _find_breast(coarse, step, (frame.rows, frame.columns), inverted, padding)
-    if not vois:
-        vois = (_full_range(decode(frame) if full is None else full, breast.padding, slope, intercept),)
-    reduction = 1 if full is not None or target is None else _reduction(breast.box, frame.levels, target)
-    pixels = decode(frame, reduction) if full is None else full
+    if full is not None and not vois:
+        vois = (_full_range(full, breast.padding, slope, intercept),)
+    y0, x0, y1, x1 = breast.box
+    halvings = 0 if target is None else halvings_within(max(y1 - y0, x1 - x0), target)
+    native = min(halvings, frame.levels) if full is None else 0
+    pixels = decode(frame, 1 << native) if full is None else full
     warnings = (*kind_warnings, *voi_warnings, *breast.warnings)
     header = _header(opened, frame, name, uids, (slope, intercept), vois, inverted, breast, warnings)
-    return Mammogram(header, pixels, reduction)
+    return reduced(Mammogram(header, pixels, 1 << native), halvings)
 
 
 def _header(
@@ -167,18 +171,15 @@ def _study_date(dataset: Dataset) -> str:
 
 
 def _coarse(frame: Frame, full: NDArray[np.uint16] | None) -> tuple[NDArray[np.uint16], int]:
-    """A small image to find the breast in, and its reduction: JPEG 2000's low band, else every n-th pixel.
+    """A small image to find the breast in, and its reduction.
 
-    The low band is used even where the full image has been decoded, so that the box never depends on what was
-    asked for.
+    JPEG 2000 is decoded at that reduction even where the full image is at hand, so that the box never depends
+    on what was asked for: of a lossy file the two may differ.
     """
-    longer = max(frame.rows, frame.columns)
-    wanted = -(-longer // SEGMENTATION_SIZE)
-    halvings = min((wanted - 1).bit_length(), frame.levels)
-    if halvings > 0:
-        return decode(frame, 1 << halvings), 1 << halvings
-    pixels = decode(frame) if full is None else full
-    return pixels[::wanted, ::wanted], wanted
+    halvings = coarse_halvings((frame.rows, frame.columns))
+    native = min(halvings, frame.levels)
+    band = full if full is not None and not native else decode(frame, 1 << native)
+    return low_band(band, halvings - native), 1 << halvings
 
 
 def _find_breast(
@@ -213,11 +214,3 @@ def _full_range(pixels: NDArray[np.uint16], padding: tuple[int, int] | None, slo
     """The window from the smallest to the largest pixel that is not padding."""
     image = pixels if padding is None else pixels[(pixels < padding[0]) | (pixels > padding[1])]
     return full_range(int(image.min()), int(image.max()), slope, intercept)
-
-
-def _reduction(box: tuple[int, int, int, int], levels: int, target: int) -> int:
-    """Largest power of two at which the box's longer side keeps at least twice ``target``."""
-    longer, halvings = max(box[2] - box[0], box[3] - box[1]), 0
-    while halvings < levels and longer >= 2 * target << (halvings + 1):
-        halvings += 1
-    return 1 << halvings

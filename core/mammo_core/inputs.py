@@ -14,7 +14,8 @@ from PIL import Image
 from pydantic import Field
 
 from mammo_core.errors import InputError
-from mammo_core.mammogram import Header, Mammogram, display_pixels
+from mammo_core.low_band import halvings_within
+from mammo_core.mammogram import Header, Mammogram, display_pixels, reduced
 from mammo_core.settings import Settings
 
 
@@ -46,7 +47,7 @@ class InputSettings(Settings):
 
     @property
     def target(self) -> int:
-        """Longer side of the input in pixels: what the DICOM reader may decode down to (twice over)."""
+        """Longer side of the input in pixels: files are read at the reduction that leaves twice as many."""
         return max(self.height, self.width)
 
 
@@ -93,16 +94,20 @@ def model_input(mammogram: Mammogram, settings: InputSettings) -> tuple[NDArray[
     """Make what the model sees of a mammogram, and say where each of its pixels came from.
 
     Returns float32 ``(channels, height, width)``, normalised, and its `Placement`. The breast box with its
-    margin is shown through the file's first VOI choice as MONOCHROME2, turned as for hanging and then with
-    the chest wall to the left, scaled with its aspect kept, and padded with black: right of the breast, and
-    above and below alike.
+    margin is halved as often as twice ``settings.target`` samples are left along the breast box, shown
+    through the file's first VOI choice as MONOCHROME2, turned as for hanging and then with the chest wall to
+    the left, scaled with its aspect kept, and padded with black: right of the breast, and above and below
+    alike. The halving is that of `low_band`, whatever the file was compressed with: a mammogram read with
+    ``target`` and one read whole give the same input.
 
-    The VOI comes before the scaling, although scaling first would be cheaper: what a sigmoid or a clipping
+    The VOI comes before the last scaling, although scaling first would be cheaper: what a sigmoid or a clipping
     window shows of a mean is not the mean of what it shows, and the model is to see what the radiologist
     sees. Raises InputError where the crop is empty.
     """
     placement = _place(mammogram.header, settings)
-    small = _scaled(mammogram, placement)
+    y0, x0, y1, x1 = mammogram.header.breast_box
+    halvings = halvings_within(max(y1 - y0, x1 - x0), settings.target)
+    small = _scaled(reduced(mammogram, halvings), placement)
     turned = small.T if placement.transpose else small
     turned = turned[:: -1 if placement.flip_vertical else 1, :: -1 if placement.flip_horizontal else 1]
     shown = np.zeros((settings.height, settings.width), np.float32)

@@ -3,12 +3,14 @@
 Knows nothing of DICOM files, of studies or of models.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from mammo_core.low_band import low_band
 
 Laterality = Literal["L", "R"]
 VoiFunction = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
@@ -150,6 +152,15 @@ class Mammogram:
     reduction: int = 1
 
 
+def reduced(mammogram: Mammogram, halvings: int) -> Mammogram:
+    """The mammogram at ``1 / 2**halvings`` of its file's resolution; as it is where it is that small already."""
+    missing = halvings - (mammogram.reduction.bit_length() - 1)
+    if missing <= 0:
+        return mammogram
+    highest = 65535 if mammogram.header.stored_offset else (1 << mammogram.header.bits_stored) - 1
+    return replace(mammogram, pixels=low_band(mammogram.pixels, missing, highest), reduction=1 << halvings)
+
+
 def voi_table(header: Header, voi: Voi | None = None) -> NDArray[np.float32]:
     """What every unsigned pixel value shows as: float32 ``(65536,)`` in [0, 1], MONOCHROME2, padding 0.
 
@@ -257,11 +268,17 @@ def breast_box(
 ) -> tuple[int, int, int, int]:
     """Box around the breast as ``(y0, x0, y1, x1)``, half-open; the whole image where no breast is found.
 
-    Arguments as in `breast_mask`.
+    Arguments as in `breast_mask`; the box is the one that reading a file of these pixels finds.
     """
-    step = -(-max(pixels.shape) // SEGMENTATION_SIZE)
-    coarse = breast_mask(pixels[::step, ::step], inverted=inverted, padding=padding)
-    return mask_box(coarse, (pixels.shape[0], pixels.shape[1]), step)
+    shape = (pixels.shape[0], pixels.shape[1])
+    halvings = coarse_halvings(shape)
+    mask = breast_mask(low_band(pixels, halvings), inverted=inverted, padding=padding)
+    return mask_box(mask, shape, 1 << halvings)
+
+
+def coarse_halvings(shape: tuple[int, int]) -> int:
+    """How often an image of ``shape`` is halved before the breast is looked for in it."""
+    return (-(-max(shape) // SEGMENTATION_SIZE) - 1).bit_length()
 
 
 def tissue_side(mask: NDArray[np.bool_]) -> Literal["left", "right"] | None:
