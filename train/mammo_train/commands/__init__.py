@@ -1,0 +1,1 @@
+"""The commands of ``mammo``, one file each: a few calls and what is said about them."""
