@@ -27,12 +27,13 @@ from pytorch_grad_cam.utils.model_targets import RawScoresOutputTarget
 from transcoded import as_transfer_syntax, synthetic_exam
 
 from mammo_core.calibration import sigmoid
-from mammo_core.checkpoint import find_model, load_checkpoint, model_of
+from mammo_core.checkpoint import load_checkpoint, model_of
 from mammo_core.dicom import read_mammogram
 from mammo_core.heatmap import closed_form
 from mammo_core.inputs import InputSettings, model_input
 from mammo_core.mammogram import Mammogram, display_pixels
 from mammo_core.model import Architecture, Model, build_model
+from mammo_core.model_files import find_model
 
 JPEG_LOSSLESS = "1.2.840.10008.1.2.4.70"
 JPEG_LS = "1.2.840.10008.1.2.4.80"

@@ -35,6 +35,13 @@ def test_a_library_that_is_a_file_is_a_sentence(tmp_path: Path) -> None:
     assert "cannot be used as a library folder" in result.output
 
 
+def test_a_model_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["--library", str(tmp_path), "--port", "0", "--no-browser", "--model", "nowhere"])
+    assert result.exit_code == 1
+    assert "model 'nowhere': is neither a file nor a bundled model (bundled: phantom-demo)" in result.output
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_app_is_built_without_torch_timm_and_sklearn() -> None:
     code = (
         "import sys, mammo_gui.launch, mammo_gui.app, mammo_gui.worker\n"

@@ -13,8 +13,6 @@ from mammo_core.calibration import Calibration
 from mammo_core.checkpoint import (
     CheckpointHeader,
     ValidationScores,
-    bundled_models,
-    find_model,
     load_checkpoint,
     model_of,
     save_checkpoint,
@@ -23,6 +21,7 @@ from mammo_core.errors import InputError
 from mammo_core.files import sha256_of
 from mammo_core.inputs import InputSettings
 from mammo_core.model import build_model
+from mammo_core.model_files import bundled_models, find_model
 
 CALIBRATION = Calibration(
     slope=1.5, intercept=0.1, fitted_prevalence=0.5, stated_prevalence=0.5, unit="view", n=100, source="made"

@@ -7,7 +7,6 @@ error.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
@@ -24,9 +23,6 @@ from mammo_core.inputs import InputSettings
 from mammo_core.model import Architecture, Model, build_model, check_tensors
 from mammo_core.operating_point import OperatingPoint
 from mammo_core.settings import Settings
-
-DEFAULT_MODEL = "phantom-demo"
-"""Name of the bundled checkpoint that is used where none is asked for."""
 
 _KEY = "mammo_checkpoint"
 _METADATA_LIMIT = 16 * 2**20
@@ -153,28 +149,6 @@ def model_of(checkpoint: Checkpoint) -> Model:
     model = build_model(checkpoint.header.architecture, device="meta")
     model.load_state_dict(dict(checkpoint.weights), strict=True, assign=True)
     return model.requires_grad_(False).eval()
-
-
-def bundled_models() -> dict[str, Path]:
-    """Name -> file of every checkpoint that ships with the product, sorted by name."""
-    folder = Path(str(files("mammo_assets"))) / "models"
-    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
-
-
-def find_model(name_or_path: str | None = None) -> Path:
-    """Find a bundled model by name, else a checkpoint file; None asks for the default.
-
-    Raises InputError listing the bundled names where there is neither.
-    """
-    bundled = bundled_models()
-    wanted = DEFAULT_MODEL if name_or_path is None else name_or_path
-    if wanted in bundled:
-        return bundled[wanted]
-    path = Path(wanted)
-    if path.is_file():
-        return path
-    known = ", ".join(bundled) or "none"
-    raise InputError(f"model {wanted!r}", f"is neither a file nor a bundled model (bundled: {known})")
 
 
 def _check_size(path: Path) -> None:

@@ -48,8 +48,10 @@ def main(
 ) -> None:
     """Read mammograms in the browser. Research use only - not for diagnosis."""
     from mammo_core.errors import InputError
+    from mammo_core.model_files import find_model
 
     try:
+        find_model(model)
         with _listen(host, port) as listening:
             _serve(listening, host, library, model, browser)
     except InputError as error:

@@ -210,7 +210,7 @@ class Worker:
     def _loaded(self) -> "SecondOpinion":
         """The model; imported and loaded when it is first wanted, because torch takes seconds."""
         if self._opinion is None:
-            from mammo_core.checkpoint import find_model
+            from mammo_core.model_files import find_model
             from mammo_core.library.second_opinion import SecondOpinion
 
             self._opinion = SecondOpinion.from_file(find_model(self._model))

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from mammo_core.calibration import Calibration, fit_platt, probability
 from mammo_core.checkpoint import (
-    DEFAULT_MODEL,
     Checkpoint,
     CheckpointHeader,
     ModelCard,
@@ -23,8 +22,10 @@ from mammo_core.checkpoint import (
     save_checkpoint,
 )
 from mammo_core.heatmap import peak_point
-from mammo_core.metrics import Estimate, bootstrap, roc_auc, sensitivity, specificity
+from mammo_core.intervals import bootstrap
+from mammo_core.metrics import Statistic, roc_auc, sensitivity, specificity
 from mammo_core.model import Model
+from mammo_core.model_files import DEFAULT_MODEL
 from mammo_core.operating_point import OperatingPoint, at_specificity
 from mammo_core.phantom import VENDORS, PhantomExam, PhantomView, make_exam
 from mammo_core.reader import Reader, ViewReading
@@ -170,16 +171,16 @@ def _measured(
 def _rates(breasts: Breasts, point: OperatingPoint, exams: int) -> tuple[str, ...]:
     """ROC-AUC, and sensitivity and specificity at the operating point, per breast."""
 
-    def measured(name: str, figure: Callable[[NDArray[np.float64], NDArray[np.bool_]], float]) -> str:
-        found: Estimate = bootstrap(figure, breasts.scores, breasts.cancer, breasts.patients)
+    def measured(name: str, figure: Statistic) -> str:
+        found = bootstrap(figure, breasts.scores, breasts.cancer, breasts.patients)
         return f"{name} {found.value:.3f} (95 % interval {found.low:.3f} to {found.high:.3f})"
 
     where = f"per breast on {exams} other synthetic exams, {int(breasts.cancer.sum())} with a cancer"
     at = point.threshold
     return (
         f"{measured('ROC-AUC', roc_auc)}, {where}",
-        f"At threshold {at:.3f}: {measured('sensitivity', lambda s, y: sensitivity(s, y, at))}, "
-        f"{measured('specificity', lambda s, y: specificity(s, y, at))}, {where}",
+        f"At threshold {at:.3f}: {measured('sensitivity', lambda s, y, w: sensitivity(s, y, at, w))}, "
+        f"{measured('specificity', lambda s, y, w: specificity(s, y, at, w))}, {where}",
     )
 
 

@@ -5,7 +5,8 @@ from rich.console import Console
 
 def models() -> None:
     """List the models that ship with the product, and what each is good for."""
-    from mammo_core.checkpoint import bundled_models, load_checkpoint
+    from mammo_core.checkpoint import load_checkpoint
+    from mammo_core.model_files import bundled_models
 
     console = Console()
     for name, path in bundled_models().items():

@@ -45,7 +45,8 @@ def read(paths: Paths, model: ModelOption = None, out: OutOption = None) -> None
         missing = [path for path in paths if not path.exists()]
         if missing:
             raise InputError(str(missing[0]), "does not exist; expected a file or folder")
-        from mammo_core.checkpoint import find_model, load_checkpoint
+        from mammo_core.checkpoint import load_checkpoint
+        from mammo_core.model_files import find_model
         from mammo_core.reader import Reader
 
         reader = Reader(load_checkpoint(find_model(model)))
