@@ -189,7 +189,9 @@ def _unsigned(values: NDArray[Any], rule: PixelRule, *, plain: bool) -> NDArray[
         if (not rule.signed and lowest < 0) or (lowest < least and rule.signed) or highest > most:
             found = f"hold values from {lowest} to {highest}"
             raise InputError(SUBJECT, f"{found}, but the header says {rule.bits_stored} bits per pixel")
-    bits = values.astype(np.uint16) & np.uint16(mask)
+    bits = values.astype(np.uint16, copy=False)
+    if plain or rule.signed:  # otherwise there is nothing to mask: the values have just been checked
+        bits = bits & np.uint16(mask)
     if rule.signed:
         sign = 1 << (rule.bits_stored - 1)
         bits = (bits ^ np.uint16(sign)) + np.uint16((1 << (rule.bits_allocated - 1)) - sign)
