@@ -21,19 +21,21 @@ import numpy as np
 import pydicom
 import torch
 from numpy.typing import NDArray
+from PIL import Image
+from pydicom.misc import is_dicom
 from pydicom.pixels import apply_voi_lut
 from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import RawScoresOutputTarget
 from transcoded import as_transfer_syntax, synthetic_exam
 
 from mammo_core.calibration import sigmoid
-from mammo_core.checkpoint import load_checkpoint, model_of
+from mammo_core.checkpoint import load_checkpoint, model_of, save_checkpoint
 from mammo_core.dicom import read_mammogram
-from mammo_core.heatmap import closed_form
 from mammo_core.inputs import InputSettings, model_input
 from mammo_core.mammogram import Mammogram, display_pixels
 from mammo_core.model import Architecture, Model, build_model
 from mammo_core.model_files import find_model
+from mammo_core.reader import Reader
 
 JPEG_LOSSLESS = "1.2.840.10008.1.2.4.70"
 JPEG_LS = "1.2.840.10008.1.2.4.80"
@@ -48,7 +50,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.exam or synthetic_exam(Path(scratch) / "exam")
-        files = sorted(path for path in folder.iterdir() if path.is_file())
+        files = sorted(path for path in folder.iterdir() if path.is_file() and is_dicom(path))
         threads = torch.get_num_threads()
         print(f"{len(files)} views, {threads} threads, medians of {options.rounds} rounds, milliseconds per exam")
         print(f"{'':44}{'idiom':>9}{'here':>9}{'ratio':>8}")
@@ -57,7 +59,7 @@ def main() -> None:
         windowing(files, shown, options.rounds)
         for size in (256, 512):
             preparing(files, InputSettings(height=size, width=max(size * 5 // 8 // 32 * 32, 64)), options.rounds)
-        scoring(shown, options.backbone, options.rounds)
+        scoring(shown, options.backbone, Path(scratch), options.rounds)
         moved_scores(files, shown)
 
 
@@ -135,21 +137,28 @@ def preparing(files: list[Path], settings: InputSettings, rounds: int) -> None:
     )
 
 
-def scoring(shown: list[Mammogram], backbone: str, rounds: int) -> None:
-    """Scores and heatmaps of the exam: eager predict, then pytorch-grad-cam, against one forward pass."""
+def scoring(shown: list[Mammogram], backbone: str, scratch: Path, rounds: int) -> None:
+    """Scores and heatmaps of the exam: eager predict, then pytorch-grad-cam, against what the reader does."""
+    checkpoint = load_checkpoint(find_model())
     if backbone:
-        model, settings = build_model(Architecture(backbone=backbone)), InputSettings(mean=(0.5,) * 3, std=(0.25,) * 3)
-    else:
-        checkpoint = load_checkpoint(find_model())
-        model, settings = model_of(checkpoint), checkpoint.header.inputs
-    batch = torch.from_numpy(np.stack([model_input(mammogram, settings)[0] for mammogram in shown]))
-    fast = model.eval().to(memory_format=torch.channels_last)
+        model = build_model(Architecture(backbone=backbone))
+        inputs = InputSettings(mean=(0.5,) * 3, std=(0.25,) * 3)
+        changes = {"architecture": model.architecture, "inputs": inputs, "cell_shift": (0.0, 0.0)}
+        header = checkpoint.header.model_copy(update=changes)
+        checkpoint = save_checkpoint(scratch / "backbone.safetensors", header, model.state_dict())
+    reader = Reader(checkpoint)
+    images = [model_input(mammogram, checkpoint.header.inputs)[0] for mammogram in shown]
+    eager = model_of(checkpoint).to(reader.device)
+    batch = torch.from_numpy(np.stack(images)).to(reader.device)
     name = backbone or "bundled model"
     compare(
-        f"scores and heatmaps, {name}", lambda: notebook_scores(model, batch), lambda: one_pass(fast, batch), rounds
+        f"scores and heatmaps, {name}",
+        lambda: notebook_scores(eager, batch),
+        lambda: reader.logits_and_maps(images),
+        rounds,
     )
-    (logits, maps), (wanted, wanted_maps) = one_pass(fast, batch), notebook_scores(model, batch)
-    difference = max(float(np.abs(logits - wanted).max()), float(np.abs(maps - wanted_maps).max()))
+    (logits, maps), (wanted, wanted_maps) = reader.logits_and_maps(images), notebook_scores(eager, batch)
+    difference = max(float(np.abs(logits - wanted).max()), float(np.abs(maps["gradcam"] - wanted_maps).max()))
     print(f"{'  largest difference of logits and maps':44}{difference:18.1e}")
 
 
@@ -163,30 +172,55 @@ def notebook_scores(model: Model, batch: torch.Tensor) -> tuple[NDArray[np.float
             cam(image[None].clone().requires_grad_(), [RawScoresOutputTarget()])
             activations, gradients = cam.activations_and_grads.activations[0], cam.activations_and_grads.gradients[0]
             weighted = (activations * gradients.mean((2, 3), keepdim=True)).sum(1).relu()
-            maps.append(weighted[0].detach().numpy())
+            maps.append(weighted[0].detach().cpu().numpy())
     return np.array(logits), np.stack(maps)
 
 
-def one_pass(model: Model, batch: torch.Tensor) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Logits and heatmaps from the same feature maps."""
-    with torch.inference_mode():
-        features = model.features(batch.contiguous(memory_format=torch.channels_last))
-        return model.logits(features).numpy(), closed_form(model, features, "gradcam")
-
-
 def moved_scores(files: list[Path], shown: list[Mammogram]) -> None:
-    """By how much reduced decoding moves the bundled model's scores (goal: less than 0.005)."""
-    checkpoint = load_checkpoint(find_model())
-    settings, model = checkpoint.header.inputs, model_of(checkpoint)
+    """By how much the model's input moves its scores (goal: less than 0.005), and the input's pixels.
 
-    def score(mammogram: Mammogram) -> float:
-        with torch.inference_mode():
-            logit = model(torch.from_numpy(model_input(mammogram, settings)[0])[None])
-        return float(sigmoid(logit.double().numpy())[0])
+    Decoding at a reduced resolution against decoding whole: both are made from the same low band. That band
+    against scaling the whole image at once, as done here, without any of the product's own scaling.
+    """
+    checkpoint = load_checkpoint(find_model())
+    settings, reader = checkpoint.header.inputs, Reader(checkpoint)
+
+    def scores(images: list[NDArray[np.float32]]) -> NDArray[np.float64]:
+        return sigmoid(reader.logits_and_maps(images)[0])
 
     reduced = [read_mammogram(file, target=settings.target) for file in files]
-    moved = [abs(score(small) - score(full)) for small, full in zip(reduced, shown, strict=True)]
-    print(f"{'  reductions; scores move by at most':44}{[m.reduction for m in reduced]!s:>18}{max(moved):9.4f}")
+    small = [model_input(mammogram, settings)[0] for mammogram in reduced]
+    whole = [model_input(mammogram, settings)[0] for mammogram in shown]
+    plain = [plainly_scaled(mammogram, settings) for mammogram in shown]
+    print(
+        f"reductions {[mammogram.reduction for mammogram in reduced]}; scores move by at most, pixels (of 0..1) by RMS"
+    )
+    spread = np.asarray(settings.std)[:, None, None]
+    for name, one, other in (
+        ("decoded reduced, against decoded whole", small, whole),
+        ("low band, against plain antialiased scaling", small, plain),
+    ):
+        moved = float(np.abs(scores(one) - scores(other)).max())
+        pixels = float(np.sqrt(np.mean([((a - b) * spread) ** 2 for a, b in zip(one, other, strict=True)])))
+        print(f"{'  ' + name:44}{moved:18.4f}{pixels:9.4f}")
+
+
+def plainly_scaled(mammogram: Mammogram, settings: InputSettings) -> NDArray[np.float32]:
+    """The model's input from every pixel of the image, in one antialiased step by Pillow."""
+    _, placement = model_input(mammogram, settings)
+    y0, x0, y1, x1 = placement.crop
+    picture = Image.fromarray(display_pixels(mammogram)[y0:y1, x0:x1])
+    rows, columns = placement.size[::-1] if placement.transpose else placement.size
+    scaled = np.asarray(picture.resize((columns, rows), Image.Resampling.BILINEAR))
+    scaled = scaled.T if placement.transpose else scaled
+    scaled = np.flip(
+        scaled, [axis for axis, flip in enumerate((placement.flip_vertical, placement.flip_horizontal)) if flip]
+    )
+    shown = np.zeros((settings.height, settings.width), np.float32)
+    (top, left), (height, width) = placement.offset, placement.size
+    shown[top : top + height, left : left + width] = scaled
+    mean, std = (np.asarray(values, np.float32)[:, None, None] for values in (settings.mean, settings.std))
+    return (shown[None] - mean) / std
 
 
 if __name__ == "__main__":

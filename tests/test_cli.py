@@ -1,5 +1,6 @@
 """The mammo command, run as a person runs it: exit codes, what is said where, and what is written."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -10,8 +11,12 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from typer.testing import CliRunner
 
 from made import made_checkpoint, made_point
+from mammo_core import report
+from mammo_train.cli import app
+from mammo_train.commands import read as command
 
 MAMMO = [sys.executable, "-m", "mammo_train.cli"]
 
@@ -27,7 +32,7 @@ def model(tmp_path_factory) -> Path:
     return path
 
 
-def write_mammogram(path: Path, side: str, view: str, study: str, *, said: bool = True) -> None:
+def write_mammogram(path: Path, side: str, view: str, study: str, *, said: bool = True, patient: str = "p1") -> None:
     """A DICOM of 256 x 192 pixels: a bright half-disc at the chest wall on black."""
     y, x = np.indices((256, 192))
     pixels = np.where((y - 128) ** 2 + x**2 < 110**2, 2000 + 3 * (x + y), 0).astype(np.uint16)
@@ -37,7 +42,7 @@ def write_mammogram(path: Path, side: str, view: str, study: str, *, said: bool 
     dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.1.2"
     dataset.SOPInstanceUID = generate_uid()
     dataset.StudyInstanceUID = study
-    dataset.PatientID = "p1"
+    dataset.PatientID = patient
     dataset.Modality = "MG"
     dataset.Manufacturer = "Vendor A"
     if said:
@@ -98,6 +103,66 @@ def test_the_same_file_twice_is_read_once(tmp_path, model):
     assert mammo("read", tmp_path, "--model", model, "--out", tmp_path / "out").returncode == 0
     (study,) = json.loads((tmp_path / "out" / "result.json").read_text())["studies"]
     assert len(study["views"]) == 1
+
+
+def test_a_file_that_goes_away_half_way_is_refused_and_the_rest_is_scored(tmp_path, model, monkeypatch):
+    """Where memory does not hold all pixels, files are decoded a second time."""
+    for number, view in enumerate(["CC", "MLO"]):
+        write_mammogram(tmp_path / "in" / f"{number}.dcm", "R", view, "1.2.3")
+        write_mammogram(tmp_path / "in" / f"lone{number}.dcm", "R", view, f"1.2.{number + 4}")
+    monkeypatch.setattr(command, "_KEPT_BYTES", 0)
+    decoded = command._Decoder.mammogram
+
+    def losing(decoder, header):
+        if Path(header.file).name in ("1.dcm", "lone0.dcm"):
+            Path(header.file).unlink()
+        return decoded(decoder, header)
+
+    monkeypatch.setattr(command._Decoder, "mammogram", losing)
+    done = CliRunner().invoke(app, ["read", f"{tmp_path / 'in'}", "--model", f"{model}", "--out", f"{tmp_path}"])
+    assert done.exit_code == 0
+    result = json.loads((tmp_path / "result.json").read_text())
+    scored = [[Path(view["file"]).name for view in study["views"]] for study in result["studies"]]
+    assert scored == [["0.dcm"], ["lone1.dcm"]]
+    assert "Missing views: LCC, RMLO, LMLO." in result["studies"][0]["warnings"]
+    assert sorted(Path(refusal["file"]).name for refusal in result["refused"]) == ["1.dcm", "lone0.dcm"]
+
+
+@pytest.mark.parametrize(("out", "said"), [("file", "is a file; expected a folder"), ("file/in", "cannot be written")])
+def test_an_out_that_cannot_be_is_refused_before_anything_is_scored(tmp_path, model, out, said):
+    (tmp_path / "file").write_bytes(b"")
+    write_mammogram(tmp_path / "exam" / "a.dcm", "R", "CC", "1.2.3")
+    done = mammo("read", tmp_path / "exam", "--model", model, "--out", tmp_path / out)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("mammo: --out: ")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_is_said_and_the_scores_are_not_lost(tmp_path, model, monkeypatch):
+    write_mammogram(tmp_path / "exam" / "a.dcm", "R", "CC", "1.2.3")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(report, "write_exam", full)
+    arguments = ["read", f"{tmp_path / 'exam'}", "--model", f"{model}", "--out", f"{tmp_path / 'out'}"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    assert "could not be written to the end: No space left on device" in done.stderr
+    assert len(json.loads((tmp_path / "out" / "result.json").read_text())["studies"]) == 1
+    assert "R breast" in done.stdout
+
+
+def test_two_patients_under_one_study_uid_are_told_apart_aloud(tmp_path, model):
+    write_mammogram(tmp_path / "exam" / "a.dcm", "R", "CC", "1.2.3")
+    write_mammogram(tmp_path / "exam" / "b.dcm", "L", "CC", "1.2.3", patient="p2")
+    done = mammo("read", tmp_path / "exam", "--model", model, "--out", tmp_path / "out")
+    assert done.returncode == 0
+    studies = json.loads((tmp_path / "out" / "result.json").read_text())["studies"]
+    assert [study["patient_id"] for study in studies] == ["p1", "p2"]
+    for study, other in zip(studies, ("p2", "p1"), strict=True):
+        assert any(f"another patient ID ({other})" in warning for warning in study["warnings"])
 
 
 def test_nothing_scored_is_1(tmp_path, model):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mammo_core.errors import InputError
-from mammo_core.files import sha256_of, store_get, store_path, store_put, write_atomic
+from mammo_core.files import sha256_of, staged, store_get, store_path, store_put, write_atomic
 
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 """SHA-256 of b"abc" (FIPS 180-4, appendix B.1)."""
@@ -48,6 +48,18 @@ def test_the_store_gives_back_what_was_put(tmp_path):
     before = store_path(tmp_path, ABC, ".bin").stat().st_ino
     store_put(tmp_path, b"abc", ".bin")
     assert store_path(tmp_path, ABC, ".bin").stat().st_ino == before
+
+
+def test_staged_content_is_in_the_store_only_if_it_is_kept(tmp_path):
+    with staged(tmp_path, iter([b"a", b"bc"])) as content:
+        assert content.sha256 == ABC
+        assert not store_path(tmp_path, ABC).exists()
+    assert list(tmp_path.rglob("*")) == []
+    for _ in range(2):
+        with staged(tmp_path, iter([b"a", b"bc"])) as content:
+            content.keep()
+        assert store_get(tmp_path, ABC) == b"abc"
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [store_path(tmp_path, ABC)]
 
 
 def test_changed_or_missing_content_is_an_error(tmp_path):

@@ -8,7 +8,15 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from mammo_core.errors import InputError
-from mammo_core.grayscale import PixelRule, full_range, modality_line, padding_range, voi_choices
+from mammo_core.grayscale import (
+    MOST_TABLES,
+    MOST_WINDOWS,
+    PixelRule,
+    full_range,
+    modality_line,
+    padding_range,
+    voi_choices,
+)
 from mammo_core.mammogram import VoiLut, Window
 
 UNSIGNED = PixelRule(16, 12, False)
@@ -113,7 +121,7 @@ def test_a_bad_window_beside_a_good_one_is_left_out_with_a_warning() -> None:
 def test_a_table_is_offered_after_the_windows() -> None:
     table = lut_item([3, 100, 12], [0, 2000, 4095])
     choices, _ = voi_choices(dataset(WindowCenter="5", WindowWidth="10", VOILUTSequence=Sequence([table])))
-    assert choices == (Window(5.0, 10.0, "LINEAR", "window 1"), VoiLut(100, (0, 2000, 4095), 12, "NORMAL"))
+    assert choices == (Window(5.0, 10.0, "LINEAR", "window 1"), VoiLut.of(100, (0, 2000, 4095), 12, "NORMAL"))
 
 
 def test_tables_of_words_and_packed_bytes() -> None:
@@ -121,21 +129,34 @@ def test_tables_of_words_and_packed_bytes() -> None:
     packed = lut_item([4, 0, 8], bytes([0, 100, 200, 255]), "OW")
     wide = lut_item([3, 0, 8], np.array([0, 128, 255], dtype="<u2").tobytes(), "OW")
     choices, _ = voi_choices(dataset(VOILUTSequence=Sequence([words, packed, wide])))
-    assert [choice.values for choice in choices if isinstance(choice, VoiLut)] == [
-        (0, 40000, 65535),
-        (0, 100, 200, 255),
-        (0, 128, 255),
+    assert [choice.values.tolist() for choice in choices if isinstance(choice, VoiLut)] == [
+        [0, 40000, 65535],
+        [0, 100, 200, 255],
+        [0, 128, 255],
     ]
+
+
+def test_what_a_file_offers_beyond_any_reason_is_left_out_with_a_warning() -> None:
+    tables = [lut_item([2, first, 12], [0, 4095]) for first in range(100)]
+    centers = [str(number) for number in range(1000)]
+    many = dataset(WindowCenter=centers, WindowWidth=["10"] * 1000, VOILUTSequence=Sequence(tables))
+    choices, warnings = voi_choices(many)
+    assert [type(choice) for choice in choices] == [Window] * MOST_WINDOWS + [VoiLut] * MOST_TABLES
+    assert [choice.first for choice in choices if isinstance(choice, VoiLut)] == list(range(MOST_TABLES))
+    assert warnings == (
+        "A VOI window of the file was left out: only the first 16 of 1000 are looked at.",
+        "The file offers 100 VOI tables: the first 8 are kept.",
+    )
 
 
 def test_a_table_with_a_negative_first_value() -> None:
     choices, _ = voi_choices(dataset(VOILUTSequence=Sequence([lut_item([2, -1024, 12], [0, 4095])])))
-    assert choices == (VoiLut(-1024, (0, 4095), 12, "NORMAL"),)
+    assert choices == (VoiLut.of(-1024, (0, 4095), 12, "NORMAL"),)
     # the same value written unsigned, where the pixels only reach 4095 - 1024
     choices, _ = voi_choices(
         dataset(BitsStored=12, RescaleIntercept="-1024", VOILUTSequence=Sequence([lut_item([2, 64512, 12], [0, 4095])]))
     )
-    assert choices == (VoiLut(-1024, (0, 4095), 12, "NORMAL"),)
+    assert choices == (VoiLut.of(-1024, (0, 4095), 12, "NORMAL"),)
 
 
 def test_a_descriptor_of_zero_entries_means_65536() -> None:

@@ -7,6 +7,9 @@ import psutil
 import pytest
 
 from mammo_core.errors import InputError
+from mammo_core.intake import Refusal
+from mammo_core.library import Library
+from mammo_core.library.adding import add
 from mammo_core.sandbox import DecodeSandbox
 
 REASONS = {
@@ -42,3 +45,15 @@ def test_every_hostile_file_is_refused_and_the_good_ones_are_read(shared: Path) 
             beside = sandbox.read(good[index % 4], target=256)
             assert f"{beside.header.laterality}{beside.header.view}" == good[index % 4].stem
     assert process.memory_info().rss - before < 500_000_000
+
+
+def test_the_library_takes_the_good_files_and_none_of_the_hostile(shared: Path, tmp_path: Path) -> None:
+    process = psutil.Process()
+    before, peaks = process.memory_info().rss, []
+    with Library(tmp_path / "library") as library, DecodeSandbox() as sandbox:
+        given = [shared / "hostile", shared / "exams" / "inbreast02"]
+        outcomes = add(library, given, sandbox, progress=lambda _: peaks.append(process.memory_info().rss))
+        refused = {Path(each.file).name for each in outcomes if isinstance(each, Refusal)}
+        assert refused == set(REASONS)
+        assert [len(line.views) for line in library.worklist()] == [4]
+    assert max(peaks) - before < 500_000_000

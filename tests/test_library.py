@@ -4,6 +4,7 @@ import csv
 import gzip
 import hashlib
 import io
+import os
 import sqlite3
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from mammo_core.library import (
     Library,
     ModelRecord,
     ViewResult,
+    as_study,
     reads_csv,
 )
 from mammo_core.library.pixels import heat_bytes, unpack
@@ -39,10 +41,10 @@ def mammogram(number: int = 1, **changes: object) -> Mammogram:
 
 
 def result(score: float | None = 0.75, *shas: str) -> AiResult:
-    views = tuple(ViewResult(sha, "L", "CC", score, (("Model input", "3 x 2"),), (), "") for sha in shas)
+    views = tuple(ViewResult(sha, "L", "CC", score, (("Model input", "3 x 2"),), (), ()) for sha in shas)
     breasts = () if score is None else (BreastResult("L", score, flagged=True),)
     model = ModelRecord("made", "1", "f" * 64, "phantom", made_point(0.5))
-    return AiResult(model, score, True, breasts, views, ("A warning.",))
+    return AiResult(model, score, True, breasts, views, ("A warning.",), ("gradcam", "layercam"))
 
 
 @pytest.fixture
@@ -53,7 +55,12 @@ def library(tmp_path: Path):
 
 
 def add(library: Library, *mammograms: Mammogram) -> int:
-    return [library.add_image(each, each.header.file.encode(), phantom=False) for each in mammograms][-1]
+    ids = []
+    for each in mammograms:
+        file = library.folder.parent / each.header.file
+        file.write_bytes(each.header.file.encode())
+        ids.append(library.add_image(each, file, phantom=False))
+    return ids[-1]
 
 
 def test_an_image_comes_back_as_it_went_in(library: Library) -> None:
@@ -66,10 +73,12 @@ def test_an_image_comes_back_as_it_went_in(library: Library) -> None:
     np.testing.assert_array_equal(unpack(library.pixels(SHA[1]), 2, 3), given.pixels)
 
 
-def test_a_file_that_is_not_the_decoded_one_is_refused(library: Library) -> None:
+def test_a_file_that_is_not_the_decoded_one_is_refused(library: Library, tmp_path: Path) -> None:
+    (tmp_path / "other").write_bytes(b"other content")
     with pytest.raises(InputError, match="changed while it was read"):
-        library.add_image(mammogram(1), b"other content", phantom=False)
+        library.add_image(mammogram(1), tmp_path / "other", phantom=False)
     assert library.worklist() == []
+    assert not [path for path in library.folder.rglob("*") if path.is_file() and "sqlite3" not in path.name]
 
 
 def test_pixels_are_gzip_of_hung_little_endian_words(library: Library) -> None:
@@ -86,7 +95,12 @@ def test_adding_twice_changes_nothing(library: Library) -> None:
 
 
 def test_studies_of_one_uid_and_two_patients_stay_apart(library: Library) -> None:
-    assert add(library, mammogram(1)) != add(library, mammogram(2, patient_id="p2"))
+    first = add(library, mammogram(1))
+    assert as_study(library.study(first)).other_patients == ()
+    second = add(library, mammogram(2, patient_id="p2"))
+    assert first != second
+    assert as_study(library.study(first)).other_patients == ("p2",)
+    assert as_study(library.study(second)).other_patients == ("p1",)
 
 
 def test_worklist_shows_newest_addition_first_and_what_presses_most(library: Library) -> None:
@@ -150,6 +164,49 @@ def test_blind_mode_hides_ai_until_this_reader_has_read(library: Library) -> Non
     assert library.worklist()[0].score == 0.75
     library.set_reader("Dr Other")
     assert library.study(study).ai_hidden
+
+
+def test_a_read_is_not_blind_once_its_reader_has_seen_the_ai(library: Library) -> None:
+    study = add(library, mammogram(1))
+    library.record_ai(library.study(study), result(0.75, SHA[1]), [])
+    library.ai_shown([study, 77])
+    library.ai_shown([study])
+    library.set_blind(True)
+    assert library.study(study).ai_hidden
+    assert not library.record_read(study, RECALL_LEFT).blind
+    library.set_reader("Dr Other")
+    assert library.record_read(study, RECALL_LEFT).blind
+    library.remove(study)
+    assert library.worklist() == []
+
+
+def test_a_call_on_one_breast_does_not_uncover_the_ai_of_both(library: Library) -> None:
+    study = add(library, mammogram(1, laterality="L"))
+    assert add(library, mammogram(2, laterality="R")) == study
+    library.set_blind(True)
+    with pytest.raises(InputError, match="the right breast is not called; while the AI is hidden"):
+        library.record_read(study, Call(None, BreastCall(recall=False)))
+    assert library.study(study).ai_hidden
+    library.record_read(study, RECALL_LEFT)
+    assert not library.study(study).ai_hidden
+    library.record_read(study, Call(None, BreastCall(recall=False)))  # nothing is hidden any more
+
+
+def test_a_read_before_there_is_any_ai_is_blind_and_one_beside_it_is_not(library: Library) -> None:
+    study = add(library, mammogram(1))
+    assert library.record_read(study, RECALL_LEFT).blind
+    library.record_ai(library.study(study), result(0.75, SHA[1]), [])
+    assert not library.record_read(study, RECALL_LEFT).blind
+
+
+def test_the_date_of_a_study_is_the_earliest_of_its_images(library: Library) -> None:
+    dates = ["", "20240102", "20240101", "20240103"]
+    ids = {add(library, mammogram(number, study_date=date)) for number, date in enumerate(dates, start=1)}
+    (study,) = ids
+    assert library.study(study).date == as_study(library.study(study)).date == "20240101"
+    assert library.worklist()[0].date == "20240101"
+    changes = [event.detail for event in library.events(study) if event.what == "study date changed"]
+    assert changes == [{"before": "", "after": "20240102"}, {"before": "20240102", "after": "20240101"}]
 
 
 def test_a_read_comes_back_with_the_ai_that_was_on_screen(library: Library) -> None:
@@ -257,6 +314,16 @@ def test_the_database_is_wal_with_foreign_keys(library: Library) -> None:
     orphan = "INSERT INTO reads (study_id, reader, recorded_at, blind, agreement, note) VALUES (77, '', '', 0, '', '')"
     with library._writing.connect() as connection, pytest.raises(IntegrityError):
         connection.exec_driver_sql(orphan)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX")
+def test_nobody_else_reads_exams_and_a_folder_of_others_stays_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "ours").mkdir(mode=0o755)
+    for folder, mode in ((tmp_path / "new", 0o700), (tmp_path / "ours", 0o755)):
+        Library(folder).close()
+        assert folder.stat().st_mode & 0o777 == mode
+        inside = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+        assert inside == {"originals": 0o700, "pixels": 0o700, "heatmaps": 0o700, "library.sqlite3": 0o600}
 
 
 def test_a_newer_library_is_refused_in_words(tmp_path: Path) -> None:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom.dataset import Dataset
 
-from mammo_core.intake import Refusal
+from mammo_core.intake import Given, Refusal
 from mammo_core.library import Library
 from mammo_core.library.adding import Added, Step, add
 from mammo_core.library.pixels import unpack
 from mammo_core.sandbox import DecodeSandbox
-from tiny_dicom import breast, write_mammogram
+from tiny_dicom import breast, mammogram_dataset, write, write_mammogram
 
 VIEWS = {
     "RCC": ("R", "CC", "P\\L"),
@@ -84,7 +85,7 @@ def test_bad_files_are_named_and_the_good_beside_them_are_added(library, sandbox
     (exam / "AAA.dcm").write_bytes(b"no DICOM")
     (exam / "ZZZ.dcm").write_bytes((exam / "RCC.dcm").read_bytes()[:900])
     steps: list[Step] = []
-    outcomes = add(library, [exam], sandbox, progress=steps.append, shown_below=tmp_path)
+    outcomes = add(library, [Given(exam, "exam")], sandbox, progress=steps.append)
     assert sorted(each.file for each in outcomes if isinstance(each, Refusal)) == ["exam/AAA.dcm", "exam/ZZZ.dcm"]
     assert len(library.worklist()[0].views) == 4
     assert [(step.done, step.total) for step in steps] == [(number, 6) for number in range(1, 7)]
@@ -95,7 +96,7 @@ def test_a_zip_is_looked_into(library, sandbox, tmp_path) -> None:
     with zipfile.ZipFile(tmp_path / "exam.zip", "w") as archive:
         for file in exam.iterdir():
             archive.write(file, f"inner/{file.name}")
-    add(library, [tmp_path / "exam.zip"], sandbox, progress=silent, shown_below=tmp_path)
+    add(library, [Given(tmp_path / "exam.zip", "exam.zip")], sandbox, progress=silent)
     (line,) = library.worklist()
     files = {image.header.file for image in library.study(line.id).images}
     assert files == {f"exam.zip/inner/{label}.dcm" for label in VIEWS}
@@ -129,20 +130,73 @@ def test_phantoms_are_marked(library, sandbox, tmp_path) -> None:
     assert library.worklist()[0].phantom
 
 
+MEASURED = """
+import re, sys, time
+from pathlib import Path
+from mammo_core.library import Library
+from mammo_core.library.adding import Added, add
+from mammo_core.sandbox import DecodeSandbox
+
+def peak_mb():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1e3
+
+with Library(Path(sys.argv[1])) as library, DecodeSandbox() as sandbox:
+    before = peak_mb()
+    (outcome,) = add(library, [Path(sys.argv[2])], sandbox, progress=lambda step: None)
+    assert isinstance(outcome, Added), outcome
+    started = time.process_time()
+    study = library.study(outcome.study_id)
+    print(peak_mb() - before, time.process_time() - started, len(study.images[0].header.vois))
+"""
+
+
+def measured(folder: Path, file: Path) -> tuple[float, float, int]:
+    """Add a file: MB by which the process grew at most, CPU seconds to look the study up, VOI choices kept."""
+    command = [sys.executable, "-c", MEASURED, str(folder / "library"), str(file)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    grown, seconds, vois = done.stdout.split()
+    return float(grown), float(seconds), int(vois)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of its memory from /proc")
+def test_a_file_is_never_held_in_memory_as_a_whole(tmp_path) -> None:
+    dataset = mammogram_dataset(breast())
+    dataset.add_new(0x00090010, "LO", "PRIVATE")
+    dataset.add_new(0x00091001, "OB", bytes(300_000_000))
+    grown, _, _ = measured(tmp_path, write(tmp_path / "a.dcm", dataset))
+    assert grown < 100
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of its memory from /proc")
+def test_a_file_with_many_large_voi_tables_is_light_in_the_library(tmp_path) -> None:
+    items = []
+    for _ in range(120):
+        item = Dataset()
+        item.LUTDescriptor = [0, 0, 16]
+        item.add_new("LUTData", "OW", np.arange(65536, dtype="<u2").tobytes())
+        items.append(item)
+    grown, seconds, vois = measured(tmp_path, write_mammogram(tmp_path / "a.dcm", VOILUTSequence=items))
+    assert grown < 100
+    assert seconds < 0.2
+    assert vois == 9
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 from mammo_core.library import Library
 from mammo_core.library.adding import add
 from mammo_core.sandbox import DecodeSandbox
-import mammo_core.library.library as module
+from mammo_core.files import Staged
 
-put = module.store_put
-def dying_put(root, data, suffix=""):
-    if root.name == sys.argv[3] and len(list((root).rglob("*"))) >= 2:
+keep = Staged.keep
+def dying_keep(self):
+    if self.root.name == sys.argv[3] and any(self.root.glob("??/*")):
         os.kill(os.getpid(), signal.SIGKILL)
-    return put(root, data, suffix)
-module.store_put = dying_put
+    keep(self)
+Staged.keep = dying_keep
 
 with Library(Path(sys.argv[1])) as library, DecodeSandbox() as sandbox:
     add(library, [Path(sys.argv[2])], sandbox, progress=lambda step: print(step.done, flush=True))

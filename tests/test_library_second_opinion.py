@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from made import made_checkpoint, made_point
+from mammo_core.checkpoint import model_of, save_checkpoint
 from mammo_core.dicom import read_mammogram
 from mammo_core.library import Library
 from mammo_core.library.adding import add
@@ -67,6 +68,25 @@ def test_scores_and_heatmaps_are_those_of_the_reader(library, sandbox, checkpoin
         assert heat.peak == pytest.approx(view.heatmap.peak, rel=1e-4)
         stored = np.frombuffer(library.heat(heat), np.uint8).reshape(heat.rows, heat.columns)
         assert stored.max() >= 250
+
+
+def test_a_method_that_localises_nothing_says_so_and_is_not_replaced(library, sandbox, checkpoint, tmp_path) -> None:
+    """Half of the channels speak strongly against a finding, half faintly for one: LayerCAM leaves those out."""
+    model = model_of(checkpoint)
+    weights = model.state_dict()
+    head = next(name for name in weights if name.startswith("head") and name.endswith("weight"))
+    weights[head] = -weights[head].abs()
+    weights[head][0, ::2] = 1e-4
+    quiet = save_checkpoint(tmp_path / "quiet.safetensors", checkpoint.header, weights)
+    add(library, two_views(tmp_path / "exam"), sandbox, progress=lambda _: None)
+    SecondOpinion(quiet).read(library, 1, sandbox)
+    ai = library.study(1).ai
+    assert ai is not None
+    assert ai.result.methods == ("gradcam", "layercam")
+    assert {method for _, method in ai.heats} == {"layercam"}
+    for view in ai.result.views:
+        assert view.heat_reason("gradcam").startswith("no localisation: no place")
+        assert view.heat_reason("layercam") == ""
 
 
 def test_the_side_that_the_reader_entered_is_the_breast_that_is_scored(library, sandbox, checkpoint, tmp_path) -> None:

@@ -55,12 +55,12 @@ def test_sigmoid_window_is_the_standards_formula() -> None:
 
 
 def test_voi_lut_clamps_to_its_ends() -> None:
-    lut = VoiLut(100, (0, 51, 255), 8, "")
+    lut = VoiLut.of(100, (0, 51, 255), 8, "")
     assert_allclose(shown(lut, [0, 100, 101, 102, 65535]), [0, 0, 0.2, 1, 1], atol=1e-7)
 
 
 def test_voi_lut_starts_at_a_negative_modality_value() -> None:
-    lut = VoiLut(-2, (0, 1000, 2000, 4000), 12, "")
+    lut = VoiLut.of(-2, (0, 1000, 2000, 4000), 12, "")
     # pixel 32768 is stored value 0 where values are signed: entry 2
     assert_allclose(
         shown(lut, [32766, 32767, 32768, 32769], intercept=-32768.0),

@@ -74,12 +74,35 @@ def test_sources_of_laterality() -> None:
     assert (found.view, found.view_source) == ("MLO", "file name")
 
 
+@pytest.mark.parametrize("upside_down", [False, True])
+@pytest.mark.parametrize(
+    ("view", "feet_and_left"),
+    [("MLO", "R"), ("LMO", "R"), ("AT", "R"), ("SIO", "L"), ("ISO", "L"), ("CC", None), ("ML", None), (None, None)],
+)
+def test_the_plane_of_an_oblique_view_tells_the_breast(view: str | None, feet_and_left: str, upside_down: bool) -> None:
+    """The beam of MLO enters a right breast near the midline above; that of SIO at the outer side above."""
+    other = {"L": "R", "R": "L", None: None}[feet_and_left]
+    fields = {} if view is None else {"ViewPosition": view}
+    for down, expected in (("HR" if upside_down else "FL", feet_and_left), ("HL" if upside_down else "FR", other)):
+        found = projection_of(dataset(PatientOrientation=["P", down], **fields), "x")
+        assert found.laterality == expected
+        agreeing = projection_of(dataset(PatientOrientation=["P", down], ImageLaterality="R", **fields), "x")
+        assert agreeing.laterality == (None if expected == "L" else "R")
+
+
+def test_more_modifiers_than_any_view_has_are_left_out() -> None:
+    modifiers = Sequence([code(f"{number}", "LOCAL", f"{number}") for number in range(1000)])
+    view = code("399162004", "SCT", "", ViewModifierCodeSequence=modifiers)
+    found = projection_of(dataset(ViewCodeSequence=[view], ImageLaterality="R"), "x")
+    assert found.modifiers == tuple(f"{number}" for number in range(14))
+
+
 @pytest.mark.parametrize(
     ("fields", "name", "what"),
     [
         ({"ImageLaterality": "R"}, "LCC.dcm", "laterality"),
         ({"ImageLaterality": "L", "Laterality": "R"}, "x", "laterality"),
-        ({"ImageLaterality": "L", "PatientOrientation": ["P", "FL"]}, "x", "laterality"),
+        ({"ImageLaterality": "L", "PatientOrientation": ["P", "FL"], "ViewPosition": "MLO"}, "x", "laterality"),
         ({"ViewPosition": "CC"}, "LMLO.dcm", "view"),
         ({"ViewCodeSequence": [code("399162004", "SCT", "")], "ViewPosition": "MLO"}, "x", "view"),
     ],

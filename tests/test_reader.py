@@ -5,14 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from pytorch_grad_cam import GradCAM, HiResCAM, LayerCAM
 
 from made import made_checkpoint, made_exam, made_point
 from mammo_core.calibration import Calibration
+from mammo_core.checkpoint import model_of
 from mammo_core.errors import InputError
-from mammo_core.heatmap import by_gradient
 from mammo_core.inputs import model_input
 from mammo_core.mammogram import VoiLut
-from mammo_core.reader import Reader, voi_in_words
+from mammo_core.model import Model
+from mammo_core.reader import Reader
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +45,6 @@ def test_breast_is_the_mean_of_its_views_and_exam_the_larger_breast(reader):
 
 
 def test_the_score_is_the_sigmoid_of_the_networks_logit(reader, checkpoint):
-    from mammo_core.checkpoint import model_of
-
     exam = made_exam()
     shown = np.stack([model_input(view, checkpoint.header.inputs)[0] for view in exam])
     with torch.inference_mode():
@@ -88,14 +88,25 @@ def test_what_the_model_saw_is_recorded(reader):
     assert right.inverted is False
 
 
-def test_heatmaps_behind_max_pooling_come_from_pytorch_grad_cam(tmp_path):
-    checkpoint = made_checkpoint(tmp_path / "m.safetensors", pooling="max")
-    reader = Reader(checkpoint, method="hirescam")
-    exam = made_exam()
-    shown = np.stack([model_input(view, checkpoint.header.inputs)[0] for view in exam])
-    maps = by_gradient(reader._model, torch.from_numpy(shown), "hirescam")
-    for view, grid in zip(reader.read(exam).views, maps, strict=True):
-        np.testing.assert_allclose(view.heatmap.grid, np.maximum(grid, 0), atol=1e-5)
+@pytest.mark.parametrize("pooling", ["avg", "max"])
+def test_every_method_draws_from_the_one_forward_pass(tmp_path, monkeypatch, pooling):
+    checkpoint = made_checkpoint(tmp_path / "m.safetensors", pooling=pooling)
+    kinds = {"gradcam": GradCAM, "hirescam": HiResCAM, "layercam": LayerCAM}
+    reader = Reader(checkpoint, methods=tuple(kinds))
+    exam, passes, features = made_exam(), [], Model.features
+    monkeypatch.setattr(Model, "features", lambda model, images: passes.append(len(images)) or features(model, images))
+    views = reader.read(exam).views
+    assert passes == [4]
+    shown = torch.from_numpy(np.stack([model_input(view, checkpoint.header.inputs)[0] for view in exam]))
+    model = model_of(checkpoint)
+    for number, (method, kind) in enumerate(kinds.items()):
+        with kind(model, [model.backbone]) as cam:
+            cam.activations_and_grads(shown.requires_grad_()).sum().backward()
+            (activations,), (gradients,) = cam.activations_and_grads.activations, cam.activations_and_grads.gradients
+            maps = cam.get_cam_image(shown, None, None, activations.numpy(), gradients.numpy(), False)
+        found = [view.heatmaps[number] for view in views]
+        assert [heatmap.method for heatmap in found] == [method] * 4
+        np.testing.assert_allclose([heatmap.grid for heatmap in found], np.maximum(maps, 0), atol=1e-5)
 
 
 def test_an_unsuitable_view_is_shown_but_not_scored(reader):
@@ -165,11 +176,11 @@ def test_views_of_several_studies_are_refused(reader):
 
 def test_an_unknown_method_is_refused(checkpoint):
     with pytest.raises(InputError, match="'scorecam' is not one of gradcam, layercam"):
-        Reader(checkpoint, method="scorecam")
-    same = Reader(checkpoint, method="hirescam").read(made_exam()).views[0].heatmap
+        Reader(checkpoint, methods=["gradcam", "scorecam"])
+    same = Reader(checkpoint, methods=["hirescam"]).read(made_exam()).views[0].heatmap
     np.testing.assert_array_equal(same.grid, Reader(checkpoint).read(made_exam()).views[0].heatmap.grid)
 
 
-def test_a_lookup_table_in_words():
-    header = replace(made_exam()[0].header, vois=(VoiLut(0, (0, 1, 2), 12, "NORMAL"),))
-    assert voi_in_words(header) == "VOI LUT of 3 entries (NORMAL)"
+def test_a_lookup_table_in_words(reader):
+    exam = [changed(made_exam()[0], vois=(VoiLut.of(0, (0, 1, 2), 12, "NORMAL"),))]
+    assert reader.read(exam).views[0].voi == "VOI LUT of 3 entries (NORMAL)"

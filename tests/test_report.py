@@ -8,10 +8,11 @@ import pytest
 from PIL import Image, ImageDraw
 
 from made import made_checkpoint, made_exam, made_point
+from mammo_core.banner import BANNER
 from mammo_core.heatmap import heatmap, normalise
 from mammo_core.intake import Refusal
 from mammo_core.reader import Reader
-from mammo_core.report import BANNER, heat_color, picture, result_json, summary, write_exam, write_result
+from mammo_core.report import heat_color, picture, result_json, summary, write_exam, write_result
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def test_the_contract(reader, tmp_path):
     names = write_exam(tmp_path, reading, exam)
     path = write_result(
         tmp_path,
-        result_json([reading], [Refusal("x.dcm", "is no DICOM")], model=reader.identity, heatmaps=names),
+        result_json([reading], [Refusal("x.dcm", "is no DICOM")], reader.checkpoint, heatmaps=names),
     )
     result = json.loads(path.read_text(encoding="utf-8"))
     assert list(result) == ["schema", "software", "model", "operating_point", "studies", "refused"]
@@ -82,10 +83,16 @@ def test_a_map_without_localisation_says_so(reader):
     reading = reader.read(made_exam())
     view = reading.views[0]
     empty = heatmap(np.zeros_like(view.heatmap.grid), "gradcam", view.placement)
-    reading = replace(reading, views=(replace(view, heatmap=empty), *reading.views[1:]))
-    result = result_json([reading], [], model=reader.identity)
+    reading = replace(reading, views=(replace(view, heatmaps=(empty,)), *reading.views[1:]))
+    result = result_json([reading], [], reader.checkpoint)
     assert any(w.startswith("no localisation") for w in result["studies"][0]["views"][0]["warnings"])
     assert result["studies"][0]["views"][0]["heatmap"] is None
+
+
+def test_the_operating_point_is_the_models_even_if_every_file_was_refused(reader):
+    result = result_json([], [Refusal("x.dcm", "is no DICOM")], reader.checkpoint)
+    assert result["operating_point"]["threshold"] == 0.5
+    assert (result["model"]["name"], result["studies"]) == ("made", [])
 
 
 def banner_pixels(image: Image.Image) -> np.ndarray:
@@ -122,7 +129,7 @@ def test_heat_lies_where_the_map_is_and_nowhere_else(reader):
     view = reader.read(exam).views[1]  # left breast: input and file are not mirrored
     grid = np.zeros((4, 3), np.float32)
     grid[0, 0] = 2.0
-    view = replace(view, heatmap=heatmap(grid, "gradcam", view.placement))
+    view = replace(view, heatmaps=(heatmap(grid, "gradcam", view.placement),))
     drawn = np.asarray(picture(exam[1], view, 0.5, size=320))[28:-28].astype(int)
     colored = drawn[..., 0] - drawn[..., 2] > 8
     assert colored[:60, :60].mean() > 0.9

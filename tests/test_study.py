@@ -64,6 +64,9 @@ def test_studies_by_uid_and_patient() -> None:
         ("1.2", "Q", 4),
     ]
     assert len({study.key for study in studies}) == 3
+    assert [study.other_patients for study in studies] == [("Q",), (), ("P",)]
+    assert "also came with another patient ID (Q)" in studies[0].warnings[-1]
+    assert "also came with another patient ID (P)" in studies[2].warnings[-1]
 
 
 def test_studies_without_uid_by_patient_and_date_else_by_folder() -> None:

@@ -17,6 +17,10 @@ from mammo_core.mammogram import Voi, VoiFunction, VoiLut, Window
 
 FUNCTIONS: tuple[VoiFunction, ...] = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 
+MOST_WINDOWS = 16
+MOST_TABLES = 8
+"""VOI choices of one file that are kept: more than any modality offers, few enough to travel with every header."""
+
 
 @dataclass(frozen=True)
 class PixelRule:
@@ -87,15 +91,19 @@ def voi_choices(dataset: Dataset) -> tuple[tuple[Voi, ...], tuple[str, ...]]:
     """Every VOI that the file offers, and warnings; () where the file offers none at all.
 
     Windows come first, then the items of VOI LUT Sequence: C.11.2 leaves the choice between them to the
-    reader, and a window is what can be adjusted by hand. Windows that break the rules of C.11.2.1.2 are left
-    out with a warning; where a file offers windows or tables and none can be used, that is an `InputError`.
+    reader, and a window is what can be adjusted by hand. Windows that break the rules of C.11.2.1.2, and
+    choices beyond `MOST_WINDOWS` and `MOST_TABLES`, are left out with a warning; where a file offers windows or
+    tables and none can be used, that is an `InputError`.
     """
     windows, reasons = _windows(dataset)
-    tables = tuple(_table(item, dataset) for item in attributes.items(dataset, "VOILUTSequence"))
+    items = attributes.items(dataset, "VOILUTSequence")
+    tables = tuple(_table(item, dataset) for item in items[:MOST_TABLES])
     if reasons and not windows and not tables:
         raise InputError("VOI", f"cannot be applied: {'; '.join(reasons)}")
-    warnings = tuple(f"A VOI window of the file was left out: {reason}." for reason in reasons)
-    return (*windows, *tables), warnings
+    warnings = [f"A VOI window of the file was left out: {reason}." for reason in reasons]
+    if len(items) > MOST_TABLES:
+        warnings.append(f"The file offers {len(items)} VOI tables: the first {MOST_TABLES} are kept.")
+    return (*windows, *tables), tuple(warnings)
 
 
 def _windows(dataset: Dataset) -> tuple[tuple[Window, ...], tuple[str, ...]]:
@@ -114,7 +122,9 @@ def _windows(dataset: Dataset) -> tuple[tuple[Window, ...], tuple[str, ...]]:
     names = attributes.texts(dataset, "WindowCenterWidthExplanation")
     windows: list[Window] = []
     reasons = []
-    for index, (center, width) in enumerate(zip(centers, widths, strict=True)):
+    if len(centers) > MOST_WINDOWS:
+        reasons.append(f"only the first {MOST_WINDOWS} of {len(centers)} are looked at")
+    for index, (center, width) in enumerate(zip(centers[:MOST_WINDOWS], widths, strict=False)):
         least = "at least 1" if function == "LINEAR" else "more than 0"
         if width < 1.0 if function == "LINEAR" else width <= 0.0:
             reasons.append(f"{attributes.label('WindowWidth')} is {width:g}, expected {least} for {function}")
@@ -142,7 +152,7 @@ def _table(item: Dataset, dataset: Dataset) -> VoiLut:
     if int(values.max()) >= 2**bits:
         raise InputError(attributes.label("LUTData"), f"holds {int(values.max())}, expected at most {2**bits - 1}")
     name = attributes.text(item, "LUTExplanation") or "table"
-    return VoiLut(first, tuple(values.tolist()), bits, name)
+    return VoiLut.of(first, values, bits, name)
 
 
 def _entries(item: Dataset, count: int, bits: int) -> NDArray[np.uint16]:

@@ -1,5 +1,6 @@
 """A `Header` as JSON and back: how headers travel between processes and rest in the library."""
 
+import base64
 import json
 from dataclasses import asdict
 from typing import Any
@@ -9,8 +10,8 @@ from mammo_core.mammogram import Hanging, Header, Spacing, Voi, VoiLut, Window
 
 
 def header_to_json(header: Header) -> str:
-    """One line of JSON; every float survives to the bit."""
-    return json.dumps(asdict(header), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    """One line of JSON; every float survives to the bit, and tables travel as base64."""
+    return json.dumps(asdict(header), ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_base64)
 
 
 def header_from_json(written: str) -> Header:
@@ -31,6 +32,12 @@ def header_from_json(written: str) -> Header:
 
 
 def _voi(fields: dict[str, Any]) -> Voi:
-    if "values" in fields:
-        return VoiLut(**{**fields, "values": tuple(fields["values"])})
+    if "entries" in fields:
+        return VoiLut(**{**fields, "entries": base64.b64decode(fields["entries"], validate=True)})
     return Window(**fields)
+
+
+def _base64(value: object) -> str:
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    raise TypeError(f"{type(value).__name__} has no place in a header")

@@ -75,24 +75,25 @@ def closed_form(model: Model, features: Tensor, method: Method) -> NDArray[np.fl
     return np.asarray(maps.detach().float().cpu().numpy(), np.float32)
 
 
-def by_gradient(model: Model, images: Tensor, method: Method) -> NDArray[np.float32]:
-    """Raw maps ``(N, h, w)`` >= 0 of images ``(N, C, H, W)`` through pytorch-grad-cam, for any pooling.
+def raw_maps(model: Model, features: Tensor, method: Method) -> NDArray[np.float32]:
+    """Raw maps ``(N, h, w)`` >= 0 from a feature map ``(N, K, h, w)``, whatever the pooling.
 
-    Its own call stretches every map to [0, 1] twice over, by which a quiet view looks as loud as any: only
-    its weighting of activations and gradients is used.
+    Behind anything but average pooling the gradient is taken at the feature map, so that the backbone is not run
+    again. pytorch-grad-cam's own call stretches every map to [0, 1] twice over, by which a quiet view looks as loud
+    as any: only its weighting of activations and gradients is used.
     """
+    if model.architecture.pooling == "avg":
+        return closed_form(model, features, method)
     # Imports matplotlib and scikit-learn: only where it is needed.
     from pytorch_grad_cam import GradCAM, HiResCAM, LayerCAM
 
     kinds = {"gradcam": GradCAM, "hirescam": HiResCAM, "layercam": LayerCAM}
-    images = images.detach().clone().requires_grad_()
-    with torch.enable_grad(), kinds[method](model, [model.backbone]) as cam:
-        cam.activations_and_grads(images).sum().backward()
-        (activations,) = cam.activations_and_grads.activations
-        (gradients,) = cam.activations_and_grads.gradients
-        maps = cam.get_cam_image(
-            images, model.backbone, None, activations.float().numpy(), gradients.float().numpy(), False
-        )
+    with torch.inference_mode(False), torch.enable_grad():
+        given = features.clone().detach().requires_grad_()
+        (slopes,) = torch.autograd.grad(model.logits(given).sum(), given)
+    activations, gradients = given.detach().float().cpu().numpy(), slopes.float().cpu().numpy()
+    with kinds[method](model, []) as cam:
+        maps = cam.get_cam_image(None, model.backbone, None, activations, gradients, False)
     return np.asarray(np.maximum(maps, 0), np.float32)
 
 

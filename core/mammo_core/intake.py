@@ -3,62 +3,51 @@
 Knows nothing of DICOM: whether a file is a mammogram is found out by reading it.
 """
 
-import csv
 import os
-import stat
-import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from mammo_core.archive import ArchiveLimits, Archives, Member
+from mammo_core.corrections import CORRECTIONS, Assignment, Table, assignments, key_of, read_table
 from mammo_core.errors import InputError
-from mammo_core.mammogram import Laterality
-from mammo_core.projection import assigned_laterality, assigned_view
-from mammo_core.settings import Settings
 
-COMPANIONS = frozenset(
-    {
-        ".csv",
-        ".txt",
-        ".json",
-        ".xml",
-        ".html",
-        ".htm",
-        ".pdf",
-        ".md",
-        ".log",
-        ".ini",
-        ".inf",
-        ".toml",
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".gif",
-        ".bmp",
-        ".tif",
-        ".tiff",
-        ".exe",
-        ".dll",
-        ".bat",
-        ".sh",
-        ".css",
-        ".js",
-    }
-)
+_TEXTS = frozenset({".csv", ".txt", ".json", ".xml", ".html", ".htm", ".pdf", ".md", ".log", ".ini", ".inf", ".toml"})
+_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff"})
+_PROGRAMS = frozenset({".exe", ".dll", ".bat", ".sh", ".css", ".js"})
+COMPANIONS = _TEXTS | _PICTURES | _PROGRAMS
 """Endings of what lies beside images on a CD or in a data set: passed over without a word."""
 
-CORRECTIONS = "folder.csv"
+
+@dataclass(frozen=True)
+class Given:
+    """A file or folder that is shown under a name of its own, wherever it lies."""
+
+    path: Path
+    name: str
 
 
 @dataclass(frozen=True)
 class Candidate:
     """A file that may be a mammogram."""
 
-    path: Path
     name: str
     """What the user is shown: the path as given, or ``archive.zip/inner/name``."""
+    said: Assignment | None
+    """What the nearest ``folder.csv`` says of it."""
+    _source: Path | Member
+    _archives: Archives
+
+    @contextmanager
+    def opened(self) -> Iterator[Path]:
+        """Where it lies on the disk for as long as the block lasts; InputError where it cannot be unpacked."""
+        if isinstance(self._source, Path):
+            yield self._source
+        else:
+            with self._archives.unpacked(self._source) as path:
+                yield path
 
 
 @dataclass(frozen=True)
@@ -69,185 +58,143 @@ class Refusal:
     reason: str
 
 
-@dataclass(frozen=True)
-class Assignment:
-    """Laterality and view of one file as ``folder.csv`` gives them; None leaves what the file says."""
-
-    laterality: Laterality | None
-    view: str | None
-
-
-class ArchiveLimits(Settings):
-    """What an archive may hold: far more than any exam, far less than a disk."""
-
-    members: int = 20_000
-    """Most members of one archive."""
-    member_mb: int = 1024
-    """Largest member once unpacked, in MB."""
-    total_mb: int = 16_000
-    """All members of one archive once unpacked, in MB."""
-    ratio: float = 300.0
-    """Largest ratio of unpacked to packed size of a member over 10 MB; plain mammograms reach about 20."""
-
-
 @contextmanager
 def candidates(
-    paths: Iterable[Path], limits: ArchiveLimits | None = None
+    given: Iterable[Path | Given], scratch: Path, limits: ArchiveLimits | None = None
 ) -> Iterator[tuple[list[Candidate], list[Refusal]]]:
     """Every file to try under the given files, folders and .zip archives, and what was refused on the way.
 
-    Members of archives lie in a temporary folder that is removed when the block ends; their own names are
-    never used as paths. DICOMDIR, hidden files and common companions (`COMPANIONS`) are left out without a
-    refusal.
+    Members of archives are unpacked one at a time, below ``scratch``, while a candidate is `Candidate.opened`;
+    their own names are never used as paths. DICOMDIR, hidden files and common companions (`COMPANIONS`) are left
+    out without a refusal. A ``folder.csv`` speaks of the files beside it and below; for a path to a single file,
+    one beside it counts too.
     """
-    found: list[Candidate] = []
-    refused: list[Refusal] = []
-    with tempfile.TemporaryDirectory(prefix="mammo-", ignore_cleanup_errors=True) as folder:
-        room = _Room(Path(folder), limits or ArchiveLimits())
-        for path in paths:
-            if path.is_dir():
-                for inner in _files_below(path):
-                    _add(inner, room, found, refused)
-            elif path.exists():
-                _add(path, room, found, refused)
+    archives = Archives(scratch, limits or ArchiveLimits())
+    gathering = _Gathering(archives)
+    for each in given:
+        gathering.add(each)
+    try:
+        yield gathering.found(), gathering.refused
+    finally:
+        archives.close()
+
+
+class _Gathering:
+    """What has been found so far."""
+
+    def __init__(self, archives: Archives) -> None:
+        self.refused: list[Refusal] = []
+        self._archives = archives
+        self._sources: list[tuple[str, Path | Member]] = []
+        self._tables: dict[str, Table] = {}
+        self._names: set[str] = set()
+        """`key_of` every file that was met, also of those that are passed over."""
+
+    def add(self, given: Path | Given) -> None:
+        """Look at one file, or at a folder with everything below it."""
+        path, name = (given.path, given.name) if isinstance(given, Given) else (given, str(given))
+        if path.is_dir():
+            for inner in _files_below(path):
+                self._add_file(inner, str(inner) if path == given else f"{name}/{inner.relative_to(path).as_posix()}")
+        elif not path.exists():
+            self.refused.append(Refusal(name, "does not exist"))
+        elif isinstance(given, Given) and _lies_hidden(name):
+            return
+        else:
+            self._add_file(path, name)
+            if isinstance(given, Path):
+                self._add_table_beside(path)
+
+    def found(self) -> list[Candidate]:
+        """The candidates, with what tables say of them; lines that cannot be followed are refused."""
+        # A table on the disk may also speak of files that were not given.
+        said, errors = assignments(self._tables.values(), lambda name: name in self._names or Path(name).is_file())
+        self.refused += [Refusal(error.subject, error.reason) for error in errors]
+        return [Candidate(name, said.get(key_of(name)), source, self._archives) for name, source in self._sources]
+
+    def _add_file(self, path: Path, name: str) -> None:
+        self._names.add(key_of(name))
+        if _is_passed_over(name):
+            return
+        if not path.is_file():  # asked first: a pipe would make whoever opens it wait for ever
+            self.refused.append(Refusal(name, "is not an ordinary file"))
+        elif _last(name) == CORRECTIONS:
+            self._add_table(name, path)
+        elif zipfile.is_zipfile(path):
+            self._add_members(path, name)
+        else:
+            self._sources.append((name, path))
+
+    def _add_table_beside(self, path: Path) -> None:
+        table = path.parent / CORRECTIONS
+        if table.is_file():
+            self._add_table(str(table), table)
+
+    def _add_table(self, name: str, source: Path | Member) -> None:
+        if name in self._tables:
+            return
+        try:
+            if isinstance(source, Member):
+                with self._archives.stream(source) as stream:
+                    self._tables[name] = read_table(name, stream)
             else:
-                refused.append(Refusal(str(path), "does not exist"))
-        yield found, refused
+                with source.open("rb") as opened:
+                    self._tables[name] = read_table(name, opened)
+        except InputError as error:
+            self.refused.append(Refusal(name, error.reason))
+        except OSError as error:
+            self.refused.append(Refusal(name, f"cannot be read ({error.strerror})"))
 
-
-def _add(path: Path, room: "_Room", found: list[Candidate], refused: list[Refusal]) -> None:
-    if not path.is_file():  # asked first: a pipe would make whoever opens it wait for ever
-        refused.append(Refusal(str(path), "is not an ordinary file"))
-    elif zipfile.is_zipfile(path):
-        room.unpack(path, found, refused)
-    elif is_companion(path.name):
-        return
-    else:
-        found.append(Candidate(path, str(path)))
+    def _add_members(self, path: Path, name: str) -> None:
+        """Members of an archive worth trying; a broken or oversized archive is refused as a whole."""
+        try:
+            members = self._archives.members(path, name)
+        except InputError as error:
+            self.refused.append(Refusal(name, error.reason))
+            return
+        for member in members:
+            inner = member.name.removeprefix(f"{name}/")
+            if _lies_hidden(inner) or _is_passed_over(inner):
+                continue
+            self._names.add(key_of(member.name))
+            try:
+                self._archives.check(member)
+            except InputError as error:
+                self.refused.append(Refusal(member.name, error.reason))
+                continue
+            if _last(inner) == CORRECTIONS:
+                self._add_table(member.name, member)
+            else:
+                self._sources.append((member.name, member))
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
     """Files of a folder and its subfolders in order of their names; links to folders are not followed."""
     for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
+        folders[:] = sorted(name for name in folders if not _is_hidden_folder(name))
         for name in sorted(files):
-            path = Path(parent) / name
-            if not is_companion(name):
-                yield path
+            yield Path(parent) / name
 
 
-def is_companion(name: str) -> bool:
+def _is_passed_over(name: str) -> bool:
     """Whether a file of this name is passed over without a word."""
-    return (
-        name.startswith((".", "~$"))
-        or name.upper() == "DICOMDIR"
-        or name in ("Thumbs.db", "desktop.ini")
-        or PurePosixPath(name).suffix.lower() in COMPANIONS
+    last = _last(name)
+    return last != CORRECTIONS and (
+        last.startswith((".", "~$"))
+        or last.upper() == "DICOMDIR"
+        or last in ("Thumbs.db", "desktop.ini")
+        or PurePosixPath(last).suffix.lower() in COMPANIONS
     )
 
 
-class _Room:
-    """The temporary folder that archives are unpacked into, under numbers for names."""
-
-    def __init__(self, folder: Path, limits: ArchiveLimits) -> None:
-        self._folder = folder
-        self._limits = limits
-        self._count = 0
-
-    def unpack(self, archive: Path, found: list[Candidate], refused: list[Refusal]) -> None:
-        """Unpack the members worth trying; a broken or oversized archive is refused as a whole."""
-        try:
-            with zipfile.ZipFile(archive) as opened:
-                members = opened.infolist()
-                self._check(archive, members)
-                for member in members:
-                    shown = f"{archive}/{_shown(member.filename)}"
-                    if _is_passed_over(member):
-                        continue
-                    try:
-                        found.append(Candidate(self._unpack(opened, member), shown))
-                    except InputError as error:
-                        refused.append(Refusal(shown, error.reason))
-        except InputError as error:
-            refused.append(Refusal(str(archive), error.reason))
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
-            refused.append(Refusal(str(archive), f"is a damaged archive ({str(error)[:100]})"))
-
-    def _check(self, archive: Path, members: list[zipfile.ZipInfo]) -> None:
-        if len(members) > self._limits.members:
-            raise InputError(str(archive), f"holds {len(members):,} members, expected at most {self._limits.members:,}")
-        total = sum(member.file_size for member in members) / 1e6
-        if total > self._limits.total_mb:
-            raise InputError(str(archive), f"unpacks to {total:,.0f} MB, expected at most {self._limits.total_mb:,} MB")
-
-    def _unpack(self, opened: zipfile.ZipFile, member: zipfile.ZipInfo) -> Path:
-        """Copy one member, no further than it declares; what it declares has been checked."""
-        if member.flag_bits & 0x1:
-            raise InputError(member.filename, "is encrypted: please unpack the archive with its password first")
-        if member.filename.lower().endswith(".zip"):
-            raise InputError(member.filename, "is an archive inside an archive, which is not opened")
-        if member.file_size > self._limits.member_mb * 1e6:
-            shown = f"unpacks to {member.file_size / 1e6:,.0f} MB"
-            raise InputError(member.filename, f"{shown}, expected at most {self._limits.member_mb:,} MB")
-        if member.file_size > 1e7 and member.file_size > self._limits.ratio * max(member.compress_size, 1):
-            shown = f"unpacks to {member.file_size / max(member.compress_size, 1):,.0f} times its size"
-            raise InputError(member.filename, f"{shown}, expected at most {self._limits.ratio:g} times")
-        self._count += 1
-        path = self._folder / f"{self._count:06d}"
-        try:
-            with opened.open(member) as source, path.open("wb") as copy:
-                while block := source.read(1 << 20):  # gives no more than the member declares
-                    copy.write(block)
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError) as error:
-            raise InputError(member.filename, f"cannot be unpacked ({str(error)[:100]})") from error
-        except Exception as error:  # zlib, bz2 and lzma raise types of their own
-            raise InputError(member.filename, f"is damaged ({str(error)[:100]})") from error
-        return path
+def _last(name: str) -> str:
+    return key_of(name).rsplit("/", 1)[-1]
 
 
-def _is_passed_over(member: zipfile.ZipInfo) -> bool:
-    """Folders, links, companions, and whatever lies in a hidden folder or __MACOSX."""
-    parts = PurePosixPath(member.filename.replace("\\", "/")).parts
-    hidden = any(part == "__MACOSX" or (part.startswith(".") and part != "..") for part in parts[:-1])
-    link = stat.S_ISLNK(member.external_attr >> 16)
-    return member.is_dir() or link or hidden or not parts or is_companion(parts[-1])
+def _lies_hidden(name: str) -> bool:
+    """Whether a file lies in a folder that is passed over."""
+    return any(_is_hidden_folder(part) for part in key_of(name).split("/")[:-1])
 
 
-def _shown(name: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in name)[:300]
-
-
-def folder_corrections(folder: Path) -> dict[str, Assignment]:
-    """What ``folder.csv`` says of a folder's files: relative path with forward slashes -> `Assignment`.
-
-    Columns: ``file``, and ``laterality`` (L or R) or ``view`` or both; an empty cell leaves what the file
-    says. Without the file the answer is empty. `InputError` names line, column, value and expectation.
-    """
-    path = folder / CORRECTIONS
-    if not path.is_file():
-        return {}
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as opened:
-            rows = list(csv.DictReader(opened, strict=True))
-            columns = [*rows[0]] if rows else []
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(str(path), f"cannot be read as CSV in UTF-8 ({error})") from error
-    wanted = {"file", "laterality", "view"}
-    if rows and ("file" not in columns or not {"laterality", "view"} & set(columns) or set(columns) - wanted):
-        shown = ", ".join(str(column) for column in columns)
-        raise InputError(str(path), f"has the columns {shown}; expected file, laterality, view")
-    found: dict[str, Assignment] = {}
-    for line, row in enumerate(rows, start=2):
-        name = (row["file"] or "").strip().replace("\\", "/")
-        if name in found:
-            raise InputError(str(path), f"line {line} names {name!r} a second time")
-        if not name or ".." in PurePosixPath(name).parts or not (folder / name).is_file():
-            raise InputError(str(path), f"line {line} names the file {name!r}, which is not in the folder")
-        try:
-            found[name] = Assignment(
-                assigned_laterality(side) if (side := (row.get("laterality") or "").strip()) else None,
-                assigned_view(view) if (view := (row.get("view") or "").strip()) else None,
-            )
-        except InputError as error:
-            raise InputError(str(path), f"line {line}: {error.subject} {error.reason}") from error
-    return found
+def _is_hidden_folder(name: str) -> bool:
+    return name == "__MACOSX" or (name.startswith(".") and name not in (".", ".."))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mammo_core.low_band import low_band
 
@@ -36,13 +36,32 @@ class VoiLut:
     """An item of VOI LUT Sequence, PS3.3 C.11.2.1.1: ``values[i]`` shows modality value ``first + i``."""
 
     first: int
-    values: tuple[int, ...]
+    entries: bytes
+    """uint16, little-endian: a table of 65,536 Python integers would weigh megabytes."""
     bits: int
     """Bits of each entry: an entry of ``2**bits - 1`` is shown white."""
     explanation: str
 
+    @classmethod
+    def of(cls, first: int, values: ArrayLike, bits: int, explanation: str) -> "VoiLut":
+        """The table with these entries, each from 0 to 65,535."""
+        return cls(first, np.asarray(values, dtype="<u2").tobytes(), bits, explanation)
+
+    @property
+    def values(self) -> NDArray[np.uint16]:
+        """The entries: uint16 ``(N,)``, read-only."""
+        return np.frombuffer(self.entries, dtype="<u2")
+
 
 Voi = Window | VoiLut
+
+
+def voi_in_words(voi: Voi) -> str:
+    """Name a VOI choice: what it does, its numbers, and what the file calls it."""
+    if isinstance(voi, Window):
+        return f"{voi.function} window {voi.center:g}/{voi.width:g} ({voi.explanation})"
+    return f"VOI LUT of {len(voi.values)} entries ({voi.explanation})"
+
 
 PHANTOM_MANUFACTURER = "mammo-gui phantom"
 """How Manufacturer (0008,0070) begins in the synthetic exams that this project makes."""
@@ -199,7 +218,7 @@ def _windowed(x: NDArray[np.float64], window: Window) -> NDArray[np.float64]:
 
 def _looked_up(x: NDArray[np.float64], lut: VoiLut) -> NDArray[np.float64]:
     """PS3.3 C.11.2.1.1: values before the first entry show the first, values after the last show the last."""
-    entries = np.asarray(lut.values, dtype=np.float64) / (2**lut.bits - 1)
+    entries = lut.values.astype(np.float64) / (2**lut.bits - 1)
     index = np.clip(np.rint(x) - lut.first, 0, len(entries) - 1).astype(np.intp)
     return np.asarray(np.clip(entries[index], 0.0, 1.0))
 

@@ -48,6 +48,9 @@ MODIFIER_CODES = {
 }
 """CID 4015, as above -> its meaning."""
 
+MOST_MODIFIERS = len(MODIFIER_CODES)
+"""Modifiers of one image that are kept: no view needs as many."""
+
 _VIEW_OF_CODE = {code: view for codes, view in VIEW_CODES.items() for code in codes}
 _MODIFIER_OF_CODE = {code: meaning for codes, meaning in MODIFIER_CODES.items() for code in codes}
 
@@ -82,7 +85,7 @@ def projection_of(dataset: Dataset, name: str) -> Projection:
         views.append((named_view, "file name"))
     view, view_source, view_warnings = _agreed("view", views)
 
-    lateralities = [*_lateralities_in_header(dataset)]
+    lateralities = [*_lateralities_in_header(dataset, view)]
     if named_laterality is not None:
         lateralities.append((named_laterality, "file name"))
     side, side_source, side_warnings = _agreed("laterality", lateralities)
@@ -135,7 +138,7 @@ def _agreed(what: str, said: list[tuple[str, str]]) -> tuple[str | None, str, tu
     return None, f"contradictory: {listed}", (f"The {what} is contradictory: {listed}. Please enter it.",)
 
 
-def _lateralities_in_header(dataset: Dataset) -> list[tuple[str, str]]:
+def _lateralities_in_header(dataset: Dataset, view: str | None) -> list[tuple[str, str]]:
     """(L or R, attribute) for every attribute that gives one (PS3.3 C.8.11.7, C.7.6.16.2.8, C.7.3.1)."""
     found = [
         (attributes.text(dataset, keyword).upper()[:1], attributes.label(keyword))
@@ -145,12 +148,24 @@ def _lateralities_in_header(dataset: Dataset) -> list[tuple[str, str]]:
         for anatomy in attributes.items(group, "FrameAnatomySequence"):
             frame = attributes.text(anatomy, "FrameLaterality").upper()
             found.append((frame[:1], attributes.label("FrameLaterality")))
-    oblique = "".join(attributes.texts(dataset, "PatientOrientation")[1:2]).upper()
-    # Along an oblique view's plane the feet lie towards the other side of the body than the beam's entry,
-    # whichever way the picture is flipped: FL or HR is a right breast, FR or HL a left one.
-    implied = {"FL": "R", "HR": "R", "FR": "L", "HL": "L"}.get(oblique, "")
-    found.append((implied, attributes.label("PatientOrientation")))
-    return [(value, source) for value, source in found if value in ("L", "R")]
+    down = "".join(attributes.texts(dataset, "PatientOrientation")[1:2]).upper()
+    found.append((_implied_laterality(view, down), attributes.label("PatientOrientation")))
+    return [*dict.fromkeys((value, source) for value, source in found if value in ("L", "R"))]
+
+
+def _implied_laterality(view: str | None, down: str) -> str:
+    """The breast of an oblique view whose columns run ``down``, such as "FL"; empty where that does not tell.
+
+    The image lies across the beam, whose way is the view's name in CID 4014. That of MLO and LMO runs between
+    superomedial and inferolateral, so that down the image is towards feet and midline: FL (or, upside down, HR) in
+    a right breast. That of SIO and ISO runs between superolateral and inferomedial: down is towards feet and side.
+    """
+    medial = {"FL": "R", "HR": "R", "FR": "L", "HL": "L"}.get(down, "")
+    if view in ("MLO", "LMO", "AT"):
+        return medial
+    if view in ("SIO", "ISO"):
+        return {"R": "L", "L": "R"}.get(medial, "")
+    return ""
 
 
 def _views_in_header(dataset: Dataset, modifiers: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -175,7 +190,7 @@ def _modifiers(dataset: Dataset) -> tuple[str, ...]:
         for item in attributes.items(view, "ViewModifierCodeSequence"):
             meaning = attributes.text(item, "CodeMeaning")
             found.append(_MODIFIER_OF_CODE.get(attributes.text(item, "CodeValue").upper(), meaning))
-    return tuple(dict.fromkeys(meaning for meaning in found if meaning))
+    return tuple(dict.fromkeys(meaning for meaning in found if meaning))[:MOST_MODIFIERS]
 
 
 def assigned_view(view: str) -> str:

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from mammo_core.calibration import probability, sigmoid
 from mammo_core.checkpoint import Checkpoint, model_of
 from mammo_core.errors import InputError
-from mammo_core.heatmap import Heatmap, Method, by_gradient, closed_form, heatmap, methods
+from mammo_core.heatmap import Heatmap, Method, heatmap, raw_maps
+from mammo_core.heatmap import methods as offered_methods
 from mammo_core.inputs import Placement, model_input
-from mammo_core.mammogram import Header, Laterality, Mammogram, Window
+from mammo_core.mammogram import Header, Laterality, Mammogram, voi_in_words
 from mammo_core.operating_point import OperatingPoint
 from mammo_core.study import group_studies, unsuitable
 
@@ -47,7 +48,8 @@ class ViewReading:
     score: float | None
     """In [0, 1]: a probability where the checkpoint is calibrated."""
     placement: Placement | None
-    heatmap: Heatmap | None
+    heatmaps: tuple[Heatmap, ...]
+    """One for each method that was asked for; () for a view that was not scored."""
     photometric: str
     inverted: bool
     voi: str
@@ -57,6 +59,11 @@ class ViewReading:
     crop: tuple[int, int, int, int] | None
     """``(y0, x0, y1, x1)``, half-open, in the file's pixels."""
     warnings: tuple[str, ...]
+
+    @property
+    def heatmap(self) -> Heatmap | None:
+        """The map of the first method, or None where the view was not scored."""
+        return self.heatmaps[0] if self.heatmaps else None
 
 
 @dataclass(frozen=True)
@@ -90,15 +97,17 @@ class Reading:
 class Reader:
     """A checkpoint made ready to read study after study, on the GPU if there is one."""
 
-    def __init__(self, checkpoint: Checkpoint, *, method: Method = "gradcam") -> None:
+    def __init__(self, checkpoint: Checkpoint, *, methods: Sequence[Method] = ("gradcam",)) -> None:
+        """Heatmaps are drawn by every one of ``methods``, from the same feature map."""
         self.checkpoint = checkpoint
-        self.method: Method = method
-        self._device = _device()
-        self._model = model_of(checkpoint).to(self._device).to(memory_format=torch.channels_last)
-        known = {choice.method for choice in methods(checkpoint)}
+        self.methods = tuple(methods)
+        self.device = _device()
+        self._model = model_of(checkpoint).to(self.device).to(memory_format=torch.channels_last)
+        known = {choice.method for choice in offered_methods(checkpoint)}
         # HiResCAM may be asked for by name even where it is not offered, because it equals Grad-CAM.
-        if method not in known | {"hirescam"}:
-            raise InputError("heatmap method", f"{method!r} is not one of {', '.join(sorted(known))}")
+        for method in self.methods:
+            if method not in known | {"hirescam"}:
+                raise InputError("heatmap method", f"{method!r} is not one of {', '.join(sorted(known))}")
 
     @property
     def identity(self) -> ModelIdentity:
@@ -118,11 +127,15 @@ class Reader:
         reasons = [unsuitable(mammogram.header) for mammogram in mammograms]
         chosen = [m for m, reason in zip(mammograms, reasons, strict=True) if not reason]
         seen = [model_input(mammogram, self.checkpoint.header.inputs) for mammogram in chosen]
-        logits, maps = self._forward([shown for shown, _ in seen])
+        logits, maps = self.logits_and_maps([shown for shown, _ in seen])
         shift = self.checkpoint.header.cell_shift
         scored = iter(
-            (placement, float(logit), heatmap(grid, self.method, placement, shift))
-            for (_, placement), logit, grid in zip(seen, logits, maps, strict=True)
+            (
+                placement,
+                float(logit),
+                tuple(heatmap(maps[method][number], method, placement, shift) for method in self.methods),
+            )
+            for number, ((_, placement), logit) in enumerate(zip(seen, logits, strict=True))
         )
         views = tuple(
             self._view(mammogram.header, reason, None if reason else next(scored))
@@ -131,30 +144,33 @@ class Reader:
         warnings = (*self._exam_warnings([m.header for m in mammograms]), *studies[0].warnings)
         return self._reading(mammograms[0].header, views, warnings)
 
-    def _forward(self, images: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-        """Logits ``(N,)`` and raw maps ``(N, h, w)`` of inputs ``(C, H, W)``."""
-        logits, maps = [], []
+    def logits_and_maps(
+        self, images: Sequence[NDArray[np.float32]]
+    ) -> tuple[NDArray[np.float64], dict[Method, NDArray[np.float32]]]:
+        """Logits ``(N,)`` and, for every method, raw maps ``(N, h, w)`` of inputs ``(C, H, W)``: one forward pass."""
+        logits: list[NDArray[np.float64]] = []
+        maps: dict[Method, list[NDArray[np.float32]]] = {method: [] for method in self.methods}
         for start in range(0, len(images), _BATCH):
-            batch = torch.from_numpy(np.stack(images[start : start + _BATCH])).to(self._device)
+            batch = torch.from_numpy(np.stack(images[start : start + _BATCH])).to(self.device)
             batch = batch.contiguous(memory_format=torch.channels_last)
             with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
                 features = self._model.features(batch)
                 logits.append(self._model.logits(features).double().cpu().numpy())
-            if self.checkpoint.header.architecture.pooling == "avg":
-                maps.append(closed_form(self._model, features, self.method))
-            else:
-                maps.append(by_gradient(self._model, batch, self.method))
+                for method, found in maps.items():
+                    found.append(raw_maps(self._model, features, method))
         if not images:
-            return np.empty(0), np.empty((0, 1, 1), np.float32)
-        return np.concatenate(logits), np.concatenate(maps)
+            return np.empty(0), {method: np.empty((0, 1, 1), np.float32) for method in self.methods}
+        return np.concatenate(logits), {method: np.concatenate(found) for method, found in maps.items()}
 
     def _score(self, logit: float) -> float:
         calibration = self.checkpoint.header.calibration
         logits = np.array([logit])
         return float((sigmoid(logits) if calibration is None else probability(calibration, logits))[0])
 
-    def _view(self, header: Header, reason: str, found: tuple[Placement, float, Heatmap] | None) -> ViewReading:
-        placement, logit, heat = found or (None, None, None)
+    def _view(
+        self, header: Header, reason: str, found: tuple[Placement, float, tuple[Heatmap, ...]] | None
+    ) -> ViewReading:
+        placement, logit, heatmaps = found or (None, None, ())
         own = [f"Not scored: {reason}."] if reason else self._view_warnings(header)
         return ViewReading(
             sha256=header.sha256,
@@ -165,10 +181,10 @@ class Reader:
             logit=logit,
             score=None if logit is None else self._score(logit),
             placement=placement,
-            heatmap=heat,
+            heatmaps=heatmaps,
             photometric=header.photometric,
             inverted=header.photometric == "MONOCHROME1",
-            voi=voi_in_words(header),
+            voi=voi_in_words(header.vois[0]),
             flipped=placement is not None and placement.flip_horizontal,
             crop=None if placement is None else placement.crop,
             warnings=(*header.warnings, *own),
@@ -221,14 +237,6 @@ class Reader:
     def _flagged(self, score: float) -> bool | None:
         point = self.checkpoint.header.operating_point
         return None if point is None else score >= point.threshold
-
-
-def voi_in_words(header: Header) -> str:
-    """Name the VOI choice that the model sees, the file's first."""
-    voi = header.vois[0]
-    if isinstance(voi, Window):
-        return f"{voi.function} window {voi.center:g}/{voi.width:g} ({voi.explanation})"
-    return f"VOI LUT of {len(voi.values)} entries ({voi.explanation})"
 
 
 def _device() -> torch.device:

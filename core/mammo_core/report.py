@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from mammo_core.banner import BANNER
+from mammo_core.checkpoint import Checkpoint
 from mammo_core.files import write_atomic
 from mammo_core.heatmap import Heatmap, normalise, on_file
 from mammo_core.intake import Refusal
 from mammo_core.mammogram import Mammogram, display_pixels, hang
-from mammo_core.reader import BreastReading, ModelIdentity, Reading, ViewReading
-
-BANNER = "Research use only - not for diagnosis"
-"""Burnt into every picture that leaves the product."""
+from mammo_core.projection import VIEWS
+from mammo_core.reader import BreastReading, Reading, ViewReading
 
 PICTURE_SIZE = 1024
 """Longer side of an exported view, in pixels."""
@@ -29,7 +29,6 @@ PICTURE_SIZE = 1024
 _OPACITY = 0.55
 _STRIP = 28
 _GAP = 6
-_SAFE_VIEWS = frozenset({"CC", "MLO", "ML", "LM", "LMO", "XCCL", "XCCM", "XCC", "FB", "SIO", "ISO", "AT"})
 
 Picture = NDArray[np.uint8]
 
@@ -88,16 +87,19 @@ def summary(pictures: Sequence[Image.Image], reading: Reading) -> Image.Image:
 def result_json(
     readings: Sequence[Reading],
     refused: Iterable[Refusal],
+    checkpoint: Checkpoint,
     *,
-    model: ModelIdentity,
     heatmaps: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Arrange ``result.json``, schema 1. ``heatmaps`` maps a view's sha256 to its picture's file name."""
-    point = next((r.operating_point for r in readings), None)
+    """Arrange ``result.json``, schema 1, of what ``checkpoint`` made of some files.
+
+    ``heatmaps`` maps a view's sha256 to its picture's file name.
+    """
+    header, point = checkpoint.header, checkpoint.header.operating_point
     return {
         "schema": 1,
         "software": {"name": "mammo-gui", "version": _software_version()},
-        "model": {"name": model.name, "sha256": model.sha256, "training_domain": model.training_domain},
+        "model": {"name": header.name, "sha256": checkpoint.sha256, "training_domain": header.training_domain},
         "operating_point": None
         if point is None
         else {
@@ -181,7 +183,7 @@ def _software_version() -> str:
 
 def _label(view: ViewReading) -> str:
     """Laterality and view for a file name, out of a fixed list: a view code is text from outside."""
-    known = view.view if view.view in _SAFE_VIEWS else "view"
+    known = view.view if view.view in VIEWS else "view"
     return f"{view.laterality or ''}{known}"
 
 

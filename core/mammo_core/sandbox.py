@@ -33,6 +33,8 @@ START_SECONDS = 120.0
 """How long a child may take to import its decoders, on a cold disk."""
 
 _POLL_SECONDS = 0.05
+_LONGEST_MESSAGE = 8_000_000
+"""Bytes of JSON in one message: a header with as many VOI tables as are kept has 1.5 million."""
 _CODEC_THREADS = min(os.cpu_count() or 1, 4)
 """Threads of the JPEG 2000 decoder at reduced resolution (Pillow's OpenJPEG asks the environment)."""
 
@@ -224,7 +226,7 @@ def _write(pipe: IO[bytes], message: dict[str, object], pixels: NDArray[np.uint1
 
 def _read_message(pipe: IO[bytes]) -> dict[str, object]:
     (length,) = struct.unpack("<I", _exactly(pipe, 4))
-    if length > 64_000_000:
+    if length > _LONGEST_MESSAGE:
         raise ValueError("a message of impossible length")
     message = json.loads(_exactly(pipe, length))
     if not isinstance(message, dict):

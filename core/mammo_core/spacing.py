@@ -14,9 +14,9 @@ def spacing_of(dataset: Dataset) -> tuple[Spacing | None, tuple[str, ...]]:
     """The spacing to measure with, and warnings.
 
     A calibrated Pixel Spacing (one that differs from Imager Pixel Spacing, or names its calibration) goes
-    first, for it is in the patient. Imager Pixel Spacing is at the detector; it is divided by Estimated
-    Radiographic Magnification Factor where the file has one, as IHE Mammography Image asks of displays (RAD
-    TF-2, 4.16.4.2.2.1.1.3). A digitised film has Nominal Scanned Pixel Spacing. The source says which it was.
+    first, for it is in the patient. Imager Pixel Spacing is at the detector; where the file has an Estimated
+    Radiographic Magnification Factor (0018,1114), the ratio of source-image to source-object distance (PS3.3
+    C.8.7.6), it is divided by that. A digitised film has Nominal Scanned Pixel Spacing. The source says which it was.
     """
     warnings: list[str] = []
     imager = _pair(dataset, "ImagerPixelSpacing", warnings)

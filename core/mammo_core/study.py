@@ -33,6 +33,8 @@ class Study:
     """``YYYYMMDD`` or empty."""
     headers: tuple[Header, ...]
     """Its images: right before left, CC before MLO before others, then by file name."""
+    other_patients: tuple[str, ...] = ()
+    """Patient IDs that came with the same Study Instance UID, and make studies of their own."""
 
     @property
     def key(self) -> str:
@@ -66,6 +68,12 @@ class Study:
             reason = unsuitable(header)
             if reason:
                 found.append(f"{header.file} is not scored: {reason}.")
+        if self.other_patients:
+            others = ", ".join(patient or "none" for patient in self.other_patients)
+            found.append(
+                f"The same Study Instance UID also came with another patient ID ({others}): those images are a study"
+                " of their own. Please check whose images these are."
+            )
         if not self.uid:
             found.append("The files have no Study Instance UID: they are grouped by patient and date.")
         return tuple(found)
@@ -82,8 +90,8 @@ def unsuitable(header: Header) -> str:
 def group_studies(headers: Iterable[Header]) -> list[Study]:
     """Studies by Study Instance UID and patient; without UID by patient, date and (no patient either) folder.
 
-    One UID under two patient IDs makes two studies: images of different people never hang together. The same
-    file given twice counts once. Sorted by patient, then date, then UID.
+    One UID under two patient IDs makes two studies that name each other: images of different people never hang
+    together. The same file given twice counts once. Sorted by patient, then date, then UID.
     """
     groups: dict[tuple[str, ...], list[Header]] = {}
     seen: set[str] = set()
@@ -99,6 +107,13 @@ def group_studies(headers: Iterable[Header]) -> list[Study]:
         )
         groups.setdefault(key, []).append(header)
     studies = [_study(found) for found in groups.values()]
+    patients: dict[str, set[str]] = {}
+    for study in studies:
+        patients.setdefault(study.uid, set()).add(study.patient_id)
+    studies = [
+        replace(study, other_patients=tuple(sorted(patients[study.uid] - {study.patient_id}))) if study.uid else study
+        for study in studies
+    ]
     return sorted(studies, key=lambda study: (study.patient_id, study.date, study.uid, study.key))
 
 

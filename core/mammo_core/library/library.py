@@ -6,10 +6,11 @@ worst a file that no row names. Knows nothing of how files are decoded or scored
 """
 
 import getpass
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -19,11 +20,10 @@ from sqlalchemy import Column, Connection, RowMapping, delete, func, insert, sel
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from mammo_core.errors import InputError
-from mammo_core.files import store_get, store_path, store_put
-from mammo_core.header_json import header_to_json
+from mammo_core.files import Staged, chunks_of, private_folder, staged, store_get, store_path, store_put
 from mammo_core.library import rows, tables
 from mammo_core.library.calls import check_call
-from mammo_core.library.pixels import hung_blob, rehung_blob
+from mammo_core.library.pixels import pack, unpack
 from mammo_core.library.values import (
     AiResult,
     Call,
@@ -34,8 +34,10 @@ from mammo_core.library.values import (
     WorklistLine,
 )
 from mammo_core.library.worklist import worklist
-from mammo_core.mammogram import Laterality, Mammogram
+from mammo_core.mammogram import Laterality, Mammogram, hang, unhang
 from mammo_core.study import Study, assign, group_studies, priors
+
+_STORES = ("originals", "pixels", "heatmaps")
 
 
 def default_folder() -> Path:
@@ -49,9 +51,8 @@ class Library:
     def __init__(self, folder: Path) -> None:
         """Open the library in ``folder``, making it where there is none; InputError where that cannot be done."""
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            # Exams are health data: no other user of the machine reads them.
-            folder.chmod(0o700)
+            for made in (folder, *(folder / store for store in _STORES)):
+                private_folder(made)
         except OSError as error:
             raise InputError(str(folder), f"cannot be used as a library folder: {error.strerror}") from error
         self.folder = folder
@@ -102,29 +103,26 @@ class Library:
 
     # Images -------------------------------------------------------------------------------------------------
 
-    def add_image(self, mammogram: Mammogram, file: bytes, *, phantom: bool) -> int:
-        """Keep a file (``file`` is its content) decoded at full resolution; return the id of its study.
+    def add_image(self, mammogram: Mammogram, file: Path, *, phantom: bool) -> int:
+        """Keep a file and what it decodes to at full resolution; return the id of its study.
 
         Adding the same content again changes nothing. InputError where the file is not the one that was decoded.
         """
         header = mammogram.header
-        if hashlib.sha256(file).hexdigest() != header.sha256:
-            raise InputError(header.file, "changed while it was read")
-        blob, image_rows, image_columns = hung_blob(mammogram)
-        study = group_studies([header])[0]
-        with self._writing.begin() as connection:
-            store_put(self.folder / "originals", file)
-            study_id = self._study_for(connection, study, phantom)
-            values = {
-                "sha256": header.sha256,
-                "study_id": study_id,
-                **self._image_columns(study, blob, image_rows, image_columns),
-                "added_at": _now(),
-            }
-            added = connection.execute(upsert(tables.images).values(values).on_conflict_do_nothing())
-            if added.rowcount:
-                detail = {"sha256": header.sha256, "file": header.file}
-                self._record(connection, "image added", study_id, detail)
+        pixels = hang(mammogram.pixels, header.hanging)
+        with self._staged("originals", chunks_of(file)) as original, self._staged("pixels", pack(pixels)) as packed:
+            if original.sha256 != header.sha256:
+                raise InputError(header.file, "changed while it was read")
+            with self._writing.begin() as connection:
+                original.keep()
+                packed.keep()
+                study_id = self._study_for(connection, group_studies([header])[0], phantom)
+                columns = rows.image_columns(header, packed.sha256, pixels.shape)
+                values = {"sha256": header.sha256, "study_id": study_id, "added_at": _now(), **columns}
+                added = connection.execute(upsert(tables.images).values(values).on_conflict_do_nothing())
+                if added.rowcount:
+                    detail = {"sha256": header.sha256, "file": header.file}
+                    self._record(connection, "image added", study_id, detail)
         return study_id
 
     def study_of(self, sha256: str) -> int | None:
@@ -156,9 +154,11 @@ class Library:
                 raise InputError(f"image {sha256}", "is not in the library")
             image = rows.image_record(row)
             header = assign(image.header, laterality=laterality, view=view)
-            packed = store_get(self.folder / "pixels", image.pixels)
-            rehung = rehung_blob(packed, image.rows, image.columns, image.header.hanging, header.hanging)
-            values = self._image_columns(group_studies([header])[0], *rehung)
+            stored = unpack(store_get(self.folder / "pixels", image.pixels), image.rows, image.columns)
+            pixels = hang(unhang(stored, image.header.hanging), header.hanging)
+            with self._staged("pixels", pack(pixels)) as packed:
+                packed.keep()
+            values = rows.image_columns(header, packed.sha256, pixels.shape)
             connection.execute(update(tables.images).where(tables.images.c.sha256 == sha256).values(values))
             before = f"{image.header.laterality or '?'} {image.header.view or '?'}"
             detail = {"sha256": sha256, "before": before, "after": f"{laterality} {view}"}
@@ -202,7 +202,7 @@ class Library:
             heats = connection.execute(query).scalars().all()
             detail = {"patient": study.patient_id, "date": study.date, "reads": str(len(study.reads))}
             self._record(connection, "study removed", study_id, detail)
-            for table in (tables.reads, tables.readings, tables.images):
+            for table in (tables.ai_shown, tables.reads, tables.readings, tables.images):
                 connection.execute(delete(table).where(table.c.study_id == study_id))
             connection.execute(delete(tables.studies).where(tables.studies.c.id == study_id))
         self._sweep("originals", tables.images.c.sha256, [image.sha256 for image in study.images])
@@ -263,16 +263,31 @@ class Library:
 
     # Reads --------------------------------------------------------------------------------------------------
 
+    def ai_shown(self, study_ids: Iterable[int]) -> None:
+        """Remember that the present reader was shown AI of these studies: no later read of theirs is blind."""
+        reader, studies = self.reader, set(study_ids)
+        with self._engine.connect() as connection:
+            new = studies - rows.shown_to(connection, reader)
+        if new:
+            with self._writing.begin() as connection:
+                there = new & set(connection.execute(select(tables.studies.c.id)).scalars())
+                values = [{"study_id": study_id, "reader": reader, "at": _now()} for study_id in sorted(there)]
+                if values:
+                    connection.execute(upsert(tables.ai_shown).on_conflict_do_nothing(), values)
+
     def record_read(self, study_id: int, call: Call) -> ReadRecord:
         """Keep the reader's call on a study; InputError where it is no call (see ``check_call``)."""
         study = self.study(study_id)
         shown = None if study.ai_hidden else study.ai
-        check_call(call, ai_shown=shown is not None)
+        sides = {image.header.laterality for image in study.images if image.header.laterality is not None}
+        check_call(call, ai_shown=shown is not None, owed=sides if study.ai_hidden else frozenset())
+        with self._engine.connect() as connection:
+            seen_before = study_id in rows.shown_to(connection, self.reader)
         values = {
             "study_id": study_id,
             "reader": self.reader,
             "recorded_at": _now(),
-            "blind": study.ai_hidden,
+            "blind": shown is None and not seen_before,
             "reading_id": None if shown is None else shown.id,
             **rows.read_columns(call),
         }
@@ -327,10 +342,16 @@ class Library:
         connection.execute(insert(tables.events).values(values))
 
     def _study_for(self, connection: Connection, study: Study, phantom: bool) -> int:
-        query = select(tables.studies.c.id).where(tables.studies.c.key == study.key)
-        found = connection.execute(query).scalar_one_or_none()
+        """The row of a study, made where there is none; its date is the earliest of its images', as in `Study`."""
+        query = select(tables.studies.c.id, tables.studies.c.date).where(tables.studies.c.key == study.key)
+        found = connection.execute(query).mappings().first()
         if found is not None:
-            return int(found)
+            if study.date and (not found["date"] or study.date < found["date"]):
+                row = update(tables.studies).where(tables.studies.c.id == found["id"])
+                connection.execute(row.values(date=study.date))
+                detail = {"before": found["date"], "after": study.date}
+                self._record(connection, "study date changed", found["id"], detail)
+            return int(found["id"])
         values: dict[str, Any] = {
             "key": study.key,
             "study_uid": study.uid,
@@ -342,19 +363,8 @@ class Library:
         self._record(connection, "study added", study_id, {"patient": study.patient_id, "date": study.date})
         return study_id
 
-    def _image_columns(self, study: Study, blob: bytes, image_rows: int, image_columns: int) -> dict[str, Any]:
-        """Columns of the one image of ``study``, its packed pixels put into the store."""
-        pixels = store_put(self.folder / "pixels", blob)
-        header = study.headers[0]
-        return {
-            "header": header_to_json(header),
-            "laterality": header.laterality,
-            "view": header.view,
-            "unresolved": bool(study.unresolved),
-            "pixels": pixels,
-            "rows": image_rows,
-            "columns": image_columns,
-        }
+    def _staged(self, store: str, chunks: Iterable[bytes]) -> AbstractContextManager[Staged]:
+        return staged(self.folder / store, chunks)
 
     def _image_column(self, column: Column[Any], sha256: str) -> Any:
         query = select(column).where(tables.images.c.sha256 == sha256)
@@ -371,7 +381,8 @@ class Library:
 
 def as_study(record: StudyRecord) -> Study:
     """The study of the domain: headers, hanging order, warnings."""
-    return group_studies(image.header for image in record.images)[0]
+    study = group_studies(image.header for image in record.images)[0]
+    return replace(study, other_patients=record.other_patients)
 
 
 def _account_name() -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, RowMapping, select
 
-from mammo_core.header_json import header_from_json
+from mammo_core.header_json import header_from_json, header_to_json
 from mammo_core.library import tables
 from mammo_core.library.values import (
     AiRecord,
@@ -24,6 +24,7 @@ from mammo_core.library.values import (
     ReadRecord,
     StudyRecord,
 )
+from mammo_core.mammogram import Header
 
 _RESULT = TypeAdapter(AiResult)
 
@@ -54,6 +55,25 @@ def heat_columns(heat: HeatRecord) -> dict[str, Any]:
     }
 
 
+def image_columns(header: Header, pixels: str, shape: tuple[int, ...]) -> dict[str, Any]:
+    """An image as columns of ``images``; ``pixels`` is the hash of its packed hung pixels of this shape."""
+    return {
+        "header": header_to_json(header),
+        "laterality": header.laterality,
+        "view": header.view,
+        "unresolved": header.laterality is None or header.view is None,
+        "pixels": pixels,
+        "rows": shape[0],
+        "columns": shape[1],
+    }
+
+
+def shown_to(connection: Connection, reader: str) -> set[int]:
+    """Studies whose AI this reader has been shown."""
+    query = select(tables.ai_shown.c.study_id).where(tables.ai_shown.c.reader == reader)
+    return set(connection.execute(query).scalars())
+
+
 def inputs_key(images: Iterable[RowMapping]) -> str:
     """Hash of what the AI is given: the images with their laterality and view. It changes when any of them does."""
     return _hash_of((row["sha256"], row["laterality"] or "", row["view"] or "") for row in images)
@@ -81,6 +101,8 @@ def study_record(connection: Connection, study_id: int, blind_reader: str | None
     ai = connection.execute(query).mappings().first()
     query = select(tables.reads).where(tables.reads.c.study_id == study_id).order_by(tables.reads.c.id)
     reads = tuple(read_record(read) for read in connection.execute(query).mappings())
+    query = select(tables.studies.c.patient_id).where(tables.studies.c.study_uid == row["study_uid"])
+    others = connection.execute(query.where(tables.studies.c.patient_id != row["patient_id"])).scalars().all()
     return StudyRecord(
         id=row["id"],
         key=row["key"],
@@ -95,6 +117,7 @@ def study_record(connection: Connection, study_id: int, blind_reader: str | None
         reads=reads,
         ai_hidden=blind_reader is not None and all(read.reader != blind_reader for read in reads),
         unresolved=frozenset(image["sha256"] for image in images if image["unresolved"]),
+        other_patients=tuple(sorted(set(others))) if row["study_uid"] else (),
     )
 
 

@@ -36,7 +36,7 @@ class SecondOpinion:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
-        self._readers = [Reader(checkpoint, method=choice.method) for choice in methods(checkpoint)]
+        self._reader = Reader(checkpoint, methods=[choice.method for choice in methods(checkpoint)])
 
     @classmethod
     def from_file(cls, path: Path) -> "SecondOpinion":
@@ -56,9 +56,8 @@ class SecondOpinion:
         study = library.study(study_id)
         target = self._checkpoint.header.inputs.target
         mammograms = [_decoded(library, image, sandbox, target) for image in study.images]
-        readings = [reader.read(mammograms) for reader in self._readers]
-        heats = [heat for reading in readings for heat in _heats(study, reading)]
-        return library.record_ai(study, _result(readings[0]), heats)
+        reading = self._reader.read(mammograms)
+        return library.record_ai(study, _result(reading, self._reader.methods), _heats(study, reading))
 
 
 def _decoded(library: Library, image: ImageRecord, sandbox: DecodeSandbox, target: int) -> Mammogram:
@@ -66,7 +65,7 @@ def _decoded(library: Library, image: ImageRecord, sandbox: DecodeSandbox, targe
     return replace(mammogram, header=image.header)
 
 
-def _result(reading: Reading) -> AiResult:
+def _result(reading: Reading, methods: tuple[str, ...]) -> AiResult:
     identity = reading.model
     return AiResult(
         model=ModelRecord(
@@ -77,6 +76,7 @@ def _result(reading: Reading) -> AiResult:
         breasts=tuple(BreastResult(each.laterality, each.score, each.flagged) for each in reading.breasts),
         views=tuple(_view(view) for view in reading.views),
         warnings=reading.warnings,
+        methods=methods,
     )
 
 
@@ -88,7 +88,7 @@ def _view(view: ViewReading) -> ViewResult:
         score=view.score,
         facts=_facts(view),
         warnings=view.warnings,
-        heat_reason="" if view.heatmap is None else view.heatmap.reason,
+        heat_reasons=tuple((heatmap.method, heatmap.reason) for heatmap in view.heatmaps if not heatmap.localised),
     )
 
 
@@ -106,9 +106,10 @@ def _facts(view: ViewReading) -> tuple[tuple[str, str], ...]:
 
 def _heats(study: StudyRecord, reading: Reading) -> Sequence[Heat]:
     return [
-        _heat(study.image(view.sha256), view.heatmap)
+        _heat(study.image(view.sha256), heatmap)
         for view in reading.views
-        if view.heatmap is not None and view.heatmap.localised
+        for heatmap in view.heatmaps
+        if heatmap.localised
     ]
 
 

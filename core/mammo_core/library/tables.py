@@ -4,6 +4,7 @@ Knows nothing of mammograms: only tables, pragmas and the schema version.
 """
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import (
@@ -106,6 +107,14 @@ reads = Table(
     sqlite_autoincrement=True,
 )
 
+ai_shown = Table(
+    "ai_shown",
+    metadata,
+    Column("study_id", ForeignKey("studies.id"), primary_key=True),
+    Column("reader", String, primary_key=True),
+    Column("at", String, nullable=False),
+)
+
 events = Table(
     "events",
     metadata,
@@ -142,6 +151,8 @@ def open_engine(file: Path) -> Engine:
     Raises:
         InputError: the file is no SQLite database, cannot be written, or was made by a newer version.
     """
+    with suppress(OSError):  # whoever cannot make the file is told by SQLite; its companions inherit the mode
+        file.touch(mode=0o600)
     engine = create_engine(
         URL.create("sqlite", database=str(file)), connect_args={"timeout": BUSY_SECONDS}, pool_size=5
     )

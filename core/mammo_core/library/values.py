@@ -56,8 +56,12 @@ class ViewResult:
     facts: tuple[tuple[str, str], ...]
     """What the model was given, as (name, value) pairs."""
     warnings: tuple[str, ...]
-    heat_reason: str
-    """Why there is no heatmap, or empty."""
+    heat_reasons: tuple[tuple[str, str], ...]
+    """(method, why it localises nothing) for every method without a heatmap of this view."""
+
+    def heat_reason(self, method: str) -> str:
+        """Why there is no heatmap of this method, or empty."""
+        return dict(self.heat_reasons).get(method, "")
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,8 @@ class AiResult:
     breasts: tuple[BreastResult, ...]
     views: tuple[ViewResult, ...]
     warnings: tuple[str, ...]
+    methods: tuple[str, ...]
+    """Heatmap methods that the model was asked for, its default first."""
 
 
 @dataclass(frozen=True)
@@ -126,13 +132,14 @@ class Call:
 
 @dataclass(frozen=True)
 class ReadRecord:
-    """A call as recorded: by whom, when, and whether AI was hidden (``blind``) at that moment."""
+    """A call as recorded: by whom and when."""
 
     id: int
     study_id: int
     reader: str
     recorded_at: str
     blind: bool
+    """The reader had not been shown AI of this study by then, whether blind mode hid it or there was none."""
     ai_id: int | None
     """The AI record that was on screen, or None (none yet, or hidden)."""
     call: Call
@@ -172,6 +179,8 @@ class StudyRecord:
     """Blind mode is on and the current reader has not recorded a call: AI must not be shown or sent."""
     unresolved: frozenset[str]
     """Images whose laterality or view is missing or contradictory, by content hash."""
+    other_patients: tuple[str, ...]
+    """Patient IDs of other studies under the same Study Instance UID."""
 
     def image(self, sha256: str) -> ImageRecord:
         """The image with this content hash; KeyError where the study has none."""

@@ -57,11 +57,16 @@ def demo_library(folder: Path, progress: Callable[[int, int], None] | None = Non
     if progress:
         progress(done, total)
     with ThreadPoolExecutor(threads) as pool:
-        for finished in as_completed([pool.submit(_write, demo, folder / demo.name) for demo in missing]):
-            finished.result()
-            done += 1
-            if progress:
-                progress(done, total)
+        try:
+            for finished in as_completed([pool.submit(_write, demo, folder / demo.name) for demo in missing]):
+                finished.result()
+                done += 1
+                if progress:
+                    progress(done, total)
+        except BaseException:
+            # Whoever ends the work in ``progress`` does not wait for the exams that nobody has begun.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return paths
 
 

@@ -96,9 +96,7 @@ def vois(vendor: Vendor) -> tuple[Voi, ...]:
     if vendor.scale == "lut":
         ramp = np.arange(top + 1) / top
         curves = ((LUT_POWER, "STANDARD"), (LUT_POWER * 1.3, "HIGH CONTRAST"))
-        return tuple(
-            VoiLut(0, tuple(int(v) for v in np.rint(top * ramp**power)), vendor.bits, name) for power, name in curves
-        )
+        return tuple(VoiLut.of(0, np.rint(top * ramp**power), vendor.bits, name) for power, name in curves)
     low, high = _ends(vendor)
     normal = Window((low + high + 1) / 2, float(high - low + 1), "LINEAR", "USER" if vendor.bits > 12 else "NORMAL")
     if vendor.scale == "one window":

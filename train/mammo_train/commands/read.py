@@ -1,24 +1,28 @@
 """``mammo read``: score exams and draw heatmaps, without a browser."""
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from platformdirs import user_cache_path
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from mammo_core.banner import BANNER
 from mammo_core.errors import InputError
 from mammo_train.console import progress, told_apart
 
 if TYPE_CHECKING:
-    from mammo_core.intake import Assignment, Candidate, Refusal
+    from mammo_core.intake import Candidate, Refusal
     from mammo_core.mammogram import Header, Mammogram
     from mammo_core.reader import Reader, Reading
     from mammo_core.sandbox import DecodeSandbox
+    from mammo_core.study import Study
 
 _NOTHING_SCORED = 1
 
@@ -39,47 +43,122 @@ def read(paths: Paths, model: ModelOption = None, out: OutOption = None) -> None
     """Score mammograms and draw heatmaps.
 
     Laterality and view that a file does not state come from a folder.csv beside it (file,laterality,view).
-    Exit code: 0 if any view was scored, 1 if none was, 2 if the command was wrong.
+    Exit code: 0 if any view was scored, 1 if none was, 2 if the command was wrong or --out could not be written.
     """
     with told_apart():
         missing = [path for path in paths if not path.exists()]
         if missing:
             raise InputError(str(missing[0]), "does not exist; expected a file or folder")
+        output = _Output(out)
         from mammo_core.checkpoint import load_checkpoint
         from mammo_core.model_files import find_model
         from mammo_core.reader import Reader
 
         reader = Reader(load_checkpoint(find_model(model)))
-        readings, refused = _read_all(paths, reader, out)
-    _print_result(readings, refused)
+        readings, refused = _read_all(paths, reader, output)
+        output.add_result(readings, refused, reader)
+        _print_result(readings, refused)
+        if output.problem is not None:
+            raise output.problem
     scored = any(view.scored for reading in readings for view in reading.views)
     raise typer.Exit(0 if scored else _NOTHING_SCORED)
 
 
-def _read_all(paths: Sequence[Path], reader: "Reader", out: Path | None) -> "tuple[list[Reading], list[Refusal]]":
-    """Read every study under ``paths`` and draw it to ``out``, if given, as soon as it is read."""
+def _read_all(paths: Sequence[Path], reader: "Reader", output: "_Output") -> "tuple[list[Reading], list[Refusal]]":
+    """Read every study under ``paths`` and draw it to ``output`` as soon as it is read."""
     from mammo_core.intake import candidates
-    from mammo_core.report import result_json, write_exam, write_result
     from mammo_core.sandbox import DecodeSandbox
     from mammo_core.study import group_studies
 
     readings: list[Reading] = []
-    pictures: dict[str, str] = {}
-    with candidates(paths) as (found, unusable), DecodeSandbox() as sandbox, progress() as bar:
+    scratch = user_cache_path("mammo-gui", appauthor=False) / "unpacking"
+    with candidates(paths, scratch) as (found, unusable), DecodeSandbox() as sandbox, progress() as bar:
         decoder = _Decoder(sandbox, reader.checkpoint.header.inputs.target)
         refused = list(unusable)
-        headers = _headers(found, decoder, _corrections(paths, found), refused, bar)
+        headers = _headers(found, decoder, refused, bar)
         studies = group_studies(headers)
         task = bar.add_task("Scoring", total=len(studies))
         for study in studies:
-            views = [decoder.mammogram(header) for header in study.headers]
-            readings.append(reader.read(views))
-            if out is not None:
-                pictures |= write_exam(out, readings[-1], views)
+            views = _views(study, decoder, refused)
+            reading = _reading(study, views, reader, refused)
+            if reading is not None:
+                readings.append(reading)
+                output.add_exam(reading, views)
             bar.advance(task)
-    if out is not None:
-        write_result(out, result_json(readings, refused, model=reader.identity, heatmaps=pictures))
     return readings, refused
+
+
+def _views(study: "Study", decoder: "_Decoder", refused: "list[Refusal]") -> "list[Mammogram]":
+    """The study's pictures; files that cannot be decoded a second time are added to ``refused``."""
+    from mammo_core.intake import Refusal
+
+    views = []
+    for header in study.headers:
+        try:
+            views.append(decoder.mammogram(header))
+        except InputError as error:
+            refused.append(Refusal(header.file, error.reason))
+    return views
+
+
+def _reading(study: "Study", views: "list[Mammogram]", reader: "Reader", refused: "list[Refusal]") -> "Reading | None":
+    """What the model says of a study, with what grouping it with others showed; None where it cannot be read."""
+    from mammo_core.intake import Refusal
+
+    if not views:
+        return None
+    try:
+        reading = reader.read(views)
+    except InputError as error:
+        refused += [Refusal(view.header.file, str(error)) for view in views]
+        return None
+    told = replace(study, headers=tuple(view.header for view in views)).warnings
+    return replace(reading, warnings=tuple(dict.fromkeys((*reading.warnings, *told))))
+
+
+class _Output:
+    """The folder of ``--out``, or nothing. Where it cannot be written any more, the exams are read to the end."""
+
+    def __init__(self, folder: Path | None) -> None:
+        """Make the folder and see that it can be written, before anything is scored; InputError otherwise."""
+        self.problem: InputError | None = None
+        self._folder = folder
+        self._pictures: dict[str, str] = {}
+        if folder is None:
+            return
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except FileExistsError:
+            raise InputError("--out", f"{folder} is a file; expected a folder, or a name for a new one") from None
+        except OSError as error:
+            raise InputError("--out", f"{folder} cannot be written to: {error.strerror}") from error
+
+    def add_exam(self, reading: "Reading", views: "Sequence[Mammogram]") -> None:
+        """Draw an exam."""
+        from mammo_core.report import write_exam
+
+        if self._folder is None or self.problem is not None:
+            return
+        try:
+            self._pictures |= write_exam(self._folder, reading, views)
+        except OSError as error:
+            self._keep(error)
+
+    def add_result(self, readings: "Sequence[Reading]", refused: "Sequence[Refusal]", reader: "Reader") -> None:
+        """Write ``result.json``, also where pictures could not be written: it is small, and it is what matters."""
+        from mammo_core.report import result_json, write_result
+
+        if self._folder is None:
+            return
+        try:
+            write_result(self._folder, result_json(readings, refused, reader.checkpoint, heatmaps=self._pictures))
+        except OSError as error:
+            self._keep(error)
+
+    def _keep(self, error: OSError) -> None:
+        self.problem = InputError("--out", f"{self._folder} could not be written to the end: {error.strerror}")
 
 
 class _Decoder:
@@ -94,7 +173,7 @@ class _Decoder:
 
     def header(self, candidate: "Candidate") -> "Header":
         """Decode a file, keep its pixels if there is room, and return its header."""
-        mammogram = self._sandbox.read(candidate.path, name=candidate.name, target=self._target)
+        mammogram = self._decoded(candidate)
         sha256 = mammogram.header.sha256
         if sha256 not in self._candidates:
             self._candidates[sha256] = candidate
@@ -107,19 +186,20 @@ class _Decoder:
         """Return the pixels under a header that may have been corrected since, giving up what was kept."""
         found = self._kept.pop(header.sha256, None)
         if found is None:
-            candidate = self._candidates[header.sha256]
-            found = self._sandbox.read(candidate.path, name=candidate.name, target=self._target)
+            found = self._decoded(self._candidates[header.sha256])
+            if found.header.sha256 != header.sha256:
+                raise InputError(header.file, "changed while it was read")
         else:
             self._kept_bytes -= found.pixels.nbytes
         return replace(found, header=header)
 
+    def _decoded(self, candidate: "Candidate") -> "Mammogram":
+        with candidate.opened() as path:
+            return self._sandbox.read(path, name=candidate.name, target=self._target)
+
 
 def _headers(
-    found: "Sequence[Candidate]",
-    decoder: _Decoder,
-    corrections: "dict[str, Assignment]",
-    refused: "list[Refusal]",
-    bar: Progress,
+    found: "Sequence[Candidate]", decoder: _Decoder, refused: "list[Refusal]", bar: Progress
 ) -> "list[Header]":
     """Headers of all readable files, corrected by folder.csv; the others are added to ``refused``."""
     from mammo_core.intake import Refusal
@@ -130,7 +210,7 @@ def _headers(
     for candidate in found:
         try:
             header = decoder.header(candidate)
-            said = corrections.get(candidate.name)
+            said = candidate.said
             if said is not None:
                 header = assign(header, laterality=said.laterality, view=said.view, source="folder.csv")
             headers.append(header)
@@ -138,26 +218,6 @@ def _headers(
             refused.append(Refusal(candidate.name, error.reason if error.subject == candidate.name else str(error)))
         bar.advance(task)
     return headers
-
-
-def _corrections(paths: Sequence[Path], found: "Sequence[Candidate]") -> "dict[str, Assignment]":
-    """Collect what every folder.csv under ``paths`` says, by the name that a file is shown under.
-
-    One may stand in any folder between the path given and the file; the nearest to the file counts.
-    """
-    from mammo_core.intake import folder_corrections
-
-    tops = [path if path.is_dir() else path.parent for path in paths]
-    folders = {
-        parent
-        for candidate in found
-        for parent in Path(candidate.name).parents
-        if any(parent.is_relative_to(top) for top in tops)
-    }
-    said: dict[str, Assignment] = {}
-    for folder in sorted(folders, key=lambda folder: len(folder.parts)):
-        said |= {str(folder / name): value for name, value in folder_corrections(folder).items()}
-    return said
 
 
 def _print_result(readings: "Sequence[Reading]", refused: "Sequence[Refusal]") -> None:
@@ -169,7 +229,7 @@ def _print_result(readings: "Sequence[Reading]", refused: "Sequence[Refusal]") -
         console.print(f"refused  {refusal.file}: {refusal.reason}", markup=False, highlight=False, soft_wrap=True)
     if any(view.laterality is None or view.view is None for reading in readings for view in reading.views):
         console.print(_HOW_TO_CORRECT, markup=False, highlight=False, soft_wrap=True)
-    console.print("Research use only - not for diagnosis.", style="bold", highlight=False)
+    console.print(f"{BANNER}.", style="bold", highlight=False)
 
 
 def _print_exam(console: Console, reading: "Reading") -> None:
