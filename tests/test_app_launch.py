@@ -1,13 +1,20 @@
 """The command: what it refuses at once, what it warns of, and that it starts without the heavy packages."""
 
+import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import httpx
+import pytest
 from typer.testing import CliRunner
 
+from mammo_core.library import Library
 from mammo_gui.launch import app
+from mammo_gui.worker import Worker
 
 
 def test_a_port_in_use_is_a_sentence(tmp_path: Path) -> None:
@@ -40,6 +47,43 @@ def test_a_model_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "model 'nowhere': is neither a file nor a bundled model (bundled: phantom-demo)" in result.output
     assert not list(tmp_path.iterdir())
+
+
+def run(folder: Path, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-u", "-c", "from mammo_gui.launch import app; app()", "--library", str(folder)]
+    command += ["--port", "0", "--no-browser", *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def test_an_address_that_others_reach_is_warned_of(tmp_path: Path) -> None:
+    with run(tmp_path, "--host", "0.0.0.0") as process:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        process.kill()
+    assert said.startswith("WARNING: --host 0.0.0.0 lets other machines in, and mammo-gui has no login")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+def test_ctrl_c_while_demo_exams_are_made_ends_at_once_and_the_next_start_makes_them(tmp_path: Path) -> None:
+    with run(tmp_path) as process:
+        assert process.stdout is not None
+        url = next(line for line in process.stdout if "is running at" in line).split()[4]
+        httpx.get(url, timeout=30)
+        time.sleep(2.5 + 8)  # the worker gives the first page its time before it begins
+        started = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        said = process.stdout.read()
+        process.wait(timeout=60)
+        took = time.monotonic() - started
+    assert "mammo-gui is finishing ..." in said
+    assert "Traceback" not in said
+    assert took < 6, "three seconds on a machine that does nothing else"
+    with Library(tmp_path) as library:
+        assert not library.demo_made
+        worker = Worker(library, None)
+        worker.start()
+        assert worker.activity.doing == "Making demo exams"
+        worker.stop()
 
 
 def test_the_app_is_built_without_torch_timm_and_sklearn() -> None:

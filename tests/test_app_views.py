@@ -9,12 +9,13 @@ import pytest
 
 from made import made_header, made_point
 from mammo_core.errors import InputError
+from mammo_core.intake import Refusal
 from mammo_core.library import AiResult, BreastCall, BreastResult, Call, HeatRecord, Library, ModelRecord, ViewResult
 from mammo_core.mammogram import Hanging, Mammogram, Spacing, VoiLut, Window
+from mammo_core.projection import VIEWS
 from mammo_gui import forms
 from mammo_gui.desk import Selection, compared, opened, screen
 from mammo_gui.markup import Markup, element, join
-from mammo_gui.receiving import safe_parts
 from mammo_gui.views.payload import payload
 from mammo_gui.views.words import date_words, score_words
 from mammo_gui.worker import Activity
@@ -33,7 +34,9 @@ def library(tmp_path: Path):
 def add(library: Library, number: int = 0, **changes: object) -> int:
     header = made_header(2, 3, **({"sha256": SHA[number]} | changes))
     mammogram = Mammogram(header, np.arange(6, dtype=np.uint16).reshape(2, 3))
-    return library.add_image(mammogram, bytes([number]), phantom=False)
+    file = library.folder.parent / f"{number}"
+    file.write_bytes(bytes([number]))
+    return library.add_image(mammogram, file, phantom=False)
 
 
 def read_by_ai(library: Library, study_id: int, score: float = 0.75, domain: str = "phantom") -> None:
@@ -43,10 +46,10 @@ def read_by_ai(library: Library, study_id: int, score: float = 0.75, domain: str
         data = bytes([number])
         record = HeatRecord("gradcam", hashlib.sha256(data).hexdigest(), 1, 1, float(number))
         heats.append((image.sha256, record, data))
-    views = tuple(ViewResult(image.sha256, "L", "CC", score, (), (), "") for image in study.images)
+    views = tuple(ViewResult(image.sha256, "L", "CC", score, (), (), ()) for image in study.images)
     model = ModelRecord("secret-model", "1", "f" * 64, domain, made_point(0.5))
     breasts = (BreastResult("L", score, score >= 0.5),)
-    result = AiResult(model, score, score >= 0.5, breasts, views, ("Knows phantoms only.",))
+    result = AiResult(model, score, score >= 0.5, breasts, views, ("Knows phantoms only.",), ("gradcam",))
     assert library.record_ai(study, result, heats)
 
 
@@ -61,11 +64,11 @@ def test_everything_that_is_not_markup_is_escaped() -> None:
     ("score", "threshold", "written"),
     [
         (None, 0.5, "–"),
-        (0.123, None, "0.12"),
-        (0.75, 0.5, "0.75"),
+        (0.123, None, "0.123"),
+        (0.75, 0.5, "0.750"),
         (0.4996, 0.5, "0.4996"),
         (0.496, 0.5, "0.496"),
-        (0.5, 0.5, "0.50"),
+        (0.5, 0.5, "0.500"),
     ],
 )
 def test_a_score_shows_on_which_side_of_the_threshold_it_is(score, threshold, written) -> None:
@@ -78,7 +81,7 @@ def test_dates() -> None:
 
 def test_payload_of_a_turned_image_swaps_its_spacing(library) -> None:
     spacing = Spacing(0.1, 0.2, "test")
-    vois = (Window(5.0, 10.0, "SIGMOID", ""), VoiLut(7, (1, 2, 3), 12, "table"))
+    vois = (Window(5.0, 10.0, "SIGMOID", ""), VoiLut.of(7, (1, 2, 3), 12, "table"))
     study = add(library, hanging=TURNED, spacing=spacing, vois=vois, photometric="MONOCHROME1", padding=(0, 4))
     (image,) = payload(library.study(study), None, "gradcam")["images"]
     assert (image["rows"], image["columns"]) == (3, 2)
@@ -98,7 +101,6 @@ def test_payload_normalises_heat_over_the_exam(library) -> None:
     made = payload(library.study(study), None, "gradcam")
     assert sorted(image["heat"]["peak"] for image in made["images"]) == [1.0, 2.0]
     assert made["heatPeak"] == 2.0
-    assert [image["flagged"] for image in made["images"]] == [True, True]
     assert made["nonce"] == payload(library.study(study), None, "gradcam")["nonce"]
 
 
@@ -113,7 +115,7 @@ def test_nothing_of_the_ai_is_in_a_hidden_screen(library) -> None:
     library.record_read(study, Call(None, BreastCall(recall=False)))
     drawn = screen(library, Activity(), Selection(study=study))
     everything = json.dumps([drawn.viewer, drawn.worklist, drawn.result, drawn.call])
-    for told in ("secret-model", "0.75", "heat/", "at or above the threshold 0.50", "Knows phantoms only"):
+    for told in ("secret-model", "0.75", "heat/", "at or above the threshold 0.500", "Knows phantoms only"):
         assert told in everything
 
 
@@ -121,7 +123,7 @@ def test_below_the_threshold_is_said_in_neutral_words(library) -> None:
     study = add(library)
     read_by_ai(library, study, score=0.25)
     shown = screen(library, Activity(), Selection(study=study)).result
-    assert "below the threshold 0.50" in shown
+    assert "below the threshold 0.500" in shown
     for word in ("normal", "benign", "malignant", "negative"):
         assert word not in shown.lower()
 
@@ -156,7 +158,51 @@ def test_only_a_prior_of_the_study_is_put_beside_it(library) -> None:
     assert compared(library, beside, 0).prior is None
     with pytest.raises(InputError, match="not an earlier study"):
         compared(library, selection, other)
-    assert opened(library, beside, 99) == Selection()
+    assert opened(library, beside, 99) == Selection(removed=True)
+    assert opened(library, beside, None) == Selection()
+
+
+def test_an_exam_that_another_page_removed_is_said_to_be_gone(library) -> None:
+    study = add(library)
+    before = screen(library, Activity(), Selection(study=study))
+    assert before.selection == Selection(study=study)
+    library.remove(study)
+    after = screen(library, Activity(), before.selection)
+    assert after.selection == Selection(removed=True)
+    assert "This exam was removed." in after.result
+    assert after.viewer["study"] == ""
+    assert "data-draft" not in after.call
+
+
+def test_a_hidden_ai_asks_for_every_breast_and_a_recorded_form_is_named(library) -> None:
+    study = add(library)
+    assert "call every breast" not in screen(library, Activity(), Selection(study=study)).call
+    library.set_blind(True)
+    drawn = screen(library, Activity(), Selection(study=study), recorded="form-1")
+    assert "call every breast that has images" in drawn.call
+    assert 'data-recorded="form-1"' in drawn.call
+
+
+def test_a_long_list_of_refused_files_is_cut_with_a_count(library) -> None:
+    refused = tuple(Refusal(f"file {number}", "is not DICOM") for number in range(3000))
+    shown = screen(library, Activity(refused=refused), Selection()).progress
+    assert shown.count("<li>") == 51
+    assert "3,000 files were not added" in shown
+    assert "and 2,950 more" in shown
+
+
+def test_an_empty_library_says_that_exams_can_be_dropped_also_while_the_demo_is_made(library) -> None:
+    for activity in (Activity(), Activity(doing="Making demo exams")):
+        assert "Drop an exam anywhere on this page" in screen(library, activity, Selection()).progress
+
+
+def test_the_score_comes_before_questions_and_the_model(library) -> None:
+    study = add(library, view=None)
+    read_by_ai(library, study)
+    shown = screen(library, Activity(), Selection(study=study)).result
+    places = [shown.index(word) for word in ("exam-score", "Please answer", "secret-model")]
+    assert places == sorted(places)
+    assert all(f'<option value="{view}"' in shown for view in VIEWS)
 
 
 def test_the_call_form() -> None:
@@ -183,21 +229,3 @@ def test_the_assignment_form() -> None:
     for fields in ({"laterality": "B", "view": "CC"}, {"laterality": "R", "view": "<b>"}):
         with pytest.raises(InputError):
             forms.correction_of(fields)
-
-
-@pytest.mark.parametrize(
-    ("name", "parts"),
-    [
-        ("a.dcm", ["a.dcm"]),
-        ("../../etc/passwd", ["etc", "passwd"]),
-        ("/absolute/x", ["absolute", "x"]),
-        ("C:\\dir\\con.txt", ["C_", "dir", "_con.txt"]),
-        ("..", ["file"]),
-        ("", ["file"]),
-        ("a\0b\n", ["a_b_"]),
-        (".hidden", ["hidden"]),
-        ("x" * 300, ["x" * 100]),
-    ],
-)
-def test_names_from_outside_become_safe_parts(name: str, parts: list[str]) -> None:
-    assert safe_parts(name) == parts

@@ -3,15 +3,19 @@
 import gradio as gr
 from fastapi import FastAPI
 
+from mammo_core.banner import BANNER
 from mammo_core.library import Library
 from mammo_gui.markup import element
 from mammo_gui.routes import add_routes
 from mammo_gui.security import secure
 from mammo_gui.tabs.read import build_read_tab
-from mammo_gui.views.payload import BANNER
 from mammo_gui.worker import Worker
 
 TITLE = "mammo-gui"
+GONE = (
+    "mammo-gui was ended or cannot be reached; start it again. "
+    "This page then goes on where it is, with what you have typed."
+)
 _TEMPORARY_SECONDS = 3600
 
 _HEAD = """
@@ -73,5 +77,7 @@ def _top() -> str:
             element("a", "Export reads", href="/mammo/reads.csv", download=True, id="export", class_="button"),
             class_="actions",
         ),
+        element("p", id="notice", role="alert", hidden=True, title="Close"),
+        element("p", GONE, id="gone", role="alert"),
         class_="top",
     )

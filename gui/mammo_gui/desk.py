@@ -23,12 +23,15 @@ class Selection:
     study: int | None = None
     prior: int | None = None
     method: str = "gradcam"
+    removed: bool = False
+    """No study is shown because the one that was is not in the library any more."""
 
 
 @dataclass(frozen=True)
 class Screen:
-    """Everything the Read tab shows, as its components take it."""
+    """Everything the Read tab shows, as its components take it, and the selection that it turned out to be."""
 
+    selection: Selection
     worklist: Markup
     viewer: Json
     result: Markup
@@ -37,9 +40,10 @@ class Screen:
 
 
 def opened(library: Library, selection: Selection, study_id: int | None) -> Selection:
-    """Select a study. None, or one that is not there, leaves nothing selected."""
-    known = {line.id for line in library.worklist()}
-    return replace(selection, study=study_id if study_id in known else None, prior=None)
+    """Select a study. None leaves nothing selected, one that is not there neither, which is remembered."""
+    known = study_id in {line.id for line in library.worklist()}
+    removed = study_id is not None and not known
+    return replace(selection, study=study_id if known else None, prior=None, removed=removed)
 
 
 def compared(library: Library, selection: Selection, prior_id: int) -> Selection:
@@ -51,22 +55,33 @@ def compared(library: Library, selection: Selection, prior_id: int) -> Selection
     return replace(selection, prior=prior_id)
 
 
-def screen(library: Library, activity: Activity, selection: Selection) -> Screen:
-    """The screen of a selection, from what the library holds now."""
+def screen(library: Library, activity: Activity, selection: Selection, recorded: str = "") -> Screen:
+    """The screen of a selection, from what the library holds now; nothing selected where the study was removed.
+
+    ``recorded`` names the form whose call was kept last (see ``call_html``). That AI is shown is remembered.
+    """
     lines = library.worklist()
+    if selection.study is not None and selection.study not in {line.id for line in lines}:
+        selection = replace(selection, study=None, prior=None, removed=True)
     study = None if selection.study is None else library.study(selection.study)
     priors = [] if study is None else library.priors(study.id)
     prior = next((found for found in priors if found.id == selection.prior), None)
+    library.ai_shown(
+        [line.id for line in lines if line.score is not None]
+        + [each.id for each in (study, prior) if each is not None and each.ai is not None and not each.ai_hidden]
+    )
+    method = _method(study, selection.method)
     return Screen(
+        selection=selection,
         worklist=worklist_html(lines),
-        viewer=payload(study, prior, _method(study, selection.method)),
-        result=result_html(study, priors, selection.prior, _method(study, selection.method), activity.model),
-        call=call_html(study, library.reader, library.blind),
+        viewer=payload(study, prior, method),
+        result=result_html(study, priors, selection.prior, method, activity.model, removed=selection.removed),
+        call=call_html(study, library.reader, library.blind, recorded),
         progress=progress_html(activity, empty=not lines),
     )
 
 
 def _method(study: StudyRecord | None, wanted: str) -> str:
-    """The wanted heatmap method where the AI result has it, else the first that it has."""
-    found = [] if study is None or study.ai is None else sorted({name for _, name in study.ai.heats})
-    return wanted if wanted in found or not found else found[0]
+    """The wanted heatmap method where the model offers it, else the model's default; never one for another."""
+    offered = () if study is None or study.ai is None else study.ai.result.methods
+    return wanted if wanted in offered or not offered else offered[0]

@@ -5,9 +5,11 @@ Imports little, so that a mistake is told at once and Gradio is imported while n
 
 import os
 import socket
+import sys
 import threading
 import webbrowser
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -103,9 +105,18 @@ def _run(listening: socket.socket, host: str, library: "Library", model: str | N
         log_level="warning",
         access_log=False,
         # An open page asks without end: Ctrl+C must not wait for it.
-        timeout_graceful_shutdown=2,
+        timeout_graceful_shutdown=1,
     )
-    server = uvicorn.Server(config)
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            """Say that it was heard, and end the worker while the connections are closed."""
+            if not self.should_exit:
+                typer.echo("mammo-gui is finishing ...")
+                worker.finish()
+            super().handle_exit(sig, frame)
+
+    server = Server(config)
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{listening.getsockname()[1]}/"
 
@@ -119,5 +130,12 @@ def _run(listening: socket.socket, host: str, library: "Library", model: str | N
     greet()
     try:
         server.run(sockets=[listening])
+    except KeyboardInterrupt:  # uvicorn raises it anew when it has ended
+        pass
     finally:
-        worker.stop()
+        ended = worker.stop()
+    if not ended:
+        # An exam being made or read takes seconds, and Python would wait for its threads. The library survives being
+        # killed at any moment, and the next start does what was left.
+        sys.stdout.flush()
+        os._exit(0)

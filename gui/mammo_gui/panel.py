@@ -23,7 +23,7 @@ def html_panel(elem_id: str, *actions: str) -> gr.HTML:
 def worklist_panel(elem_id: str) -> gr.HTML:
     """The worklist with its search box and sort buttons; the event ``pick`` carries the study chosen.
 
-    Its value is ``{"html": table, "open": id of the open study or ""}``.
+    Its value is what ``worklist.js`` takes: the table, the open study, what arrived, and answers to the page.
     """
     return _mounted("worklist.js", elem_id, _PANEL, {"html": "", "open": ""}, ", 'pick'")
 

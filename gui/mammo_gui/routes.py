@@ -4,6 +4,7 @@ Every path parameter is a content hash or an identifier made of hex digits; noth
 sent where blind mode hides it, whatever the page asks for.
 """
 
+import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -11,14 +12,16 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
 from fastapi import Path as PathParameter
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.requests import ClientDisconnect
 
 import mammo_assets
 from mammo_core.errors import InputError
 from mammo_core.library import HeatRecord, Library, reads_csv
 from mammo_core.mammogram import VoiLut
-from mammo_gui.receiving import Receiving
+from mammo_gui.receiving import Receiving, plain_name
 from mammo_gui.worker import Worker
 
 Sha256 = Annotated[str, PathParameter(pattern="^[0-9a-f]{64}$")]
@@ -37,11 +40,30 @@ def add_routes(app: FastAPI, library: Library, worker: Worker) -> None:
         app.mount(f"/mammo/static/{name}", StaticFiles(directory=folder / name), name=f"static-{name}")
     app.include_router(_image_routes(library), prefix="/mammo")
     app.include_router(_intake_routes(Receiving(library.folder / "incoming"), worker), prefix="/mammo")
+    app.include_router(_alive_route(), prefix="/mammo")
     app.add_exception_handler(InputError, _refused)
+    app.add_exception_handler(RequestValidationError, _malformed)
 
 
 def _refused(_: Request, error: Exception) -> Response:
     return PlainTextResponse(str(error), 422)
+
+
+def _malformed(_: Request, error: Exception) -> Response:
+    """Say in a sentence what is wrong with a request, without what was sent."""
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    return PlainTextResponse("; ".join(f"{problem['loc'][-1]}: {problem['msg']}" for problem in found), 422)
+
+
+def _alive_route() -> APIRouter:
+    """An answer as long as this process runs: pages see by it that the app was ended, or ended and started again."""
+    router, started = APIRouter(), secrets.token_hex(8)
+
+    @router.get("/alive")
+    def alive() -> Response:
+        return PlainTextResponse(started, headers=_ASK)
+
+    return router
 
 
 def _image_routes(library: Library) -> APIRouter:
@@ -92,11 +114,15 @@ def _heat(library: Library, sha256: str, method: str) -> HeatRecord:
 
 def _intake_routes(receiving: Receiving, worker: Worker) -> APIRouter:
     router = APIRouter()
+    worker.take_over(receiving.taken_over, receiving.lost)
 
     @router.post("/intake/{batch}/file")
     async def receive(request: Request, batch: Batch, name: Annotated[str, Query(max_length=1024)]) -> Response:
         length = request.headers.get("content-length", "")
-        await receiving.keep(batch, name, int(length) if length.isdigit() else None, request.stream())
+        try:
+            await receiving.keep(batch, name, int(length) if length.isdigit() else None, request.stream())
+        except ClientDisconnect:
+            raise InputError(plain_name(name), "broke off while it was sent") from None
         return Response(status_code=204)
 
     @router.post("/intake/{batch}/done")

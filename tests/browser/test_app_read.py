@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from app_server import AppServer, app_server
 from made import made_checkpoint, made_point
 from mammo_core.library import Library
+from mammo_gui.views.words import score_words
 from tiny_dicom import breast, write_mammogram
 
 if TYPE_CHECKING:
@@ -202,8 +203,8 @@ def test_the_score_arrives_and_the_banner_stays(server: AppServer, page: "Page",
         ai = library.study(1).ai
     assert ai is not None
     assert ai.result.score is not None
-    assert page.inner_text("#exam-score") == f"{ai.result.score:.2f}"
-    assert "threshold 0.50" in page.inner_text("#result .verdict")
+    assert page.inner_text("#exam-score") == score_words(ai.result.score, 0.5)
+    assert "threshold 0.5" in page.inner_text("#result .verdict")
     assert "trained on synthetic phantoms only" in page.inner_text("#result .loud")
     assert "Made by hand." in page.inner_text("#result .model")
     assert page.locator("#worklist .status").inner_text() == "AI done"
@@ -397,6 +398,9 @@ def test_a_prior_hangs_beside_the_exam(server: AppServer, page: "Page", tmp_path
     drop(page, exam(tmp_path / "now", study="1.2.5", StudyDate="20240102"))
     wait_shown(page, *HUNG)
     drop(page, exam(tmp_path / "then", study="1.2.4", StudyDate="20220102"))
+    # What this page has sent is opened in it; going back shows the exam before.
+    page.wait_for_function("new URL(location.href).searchParams.get('study') === '2'")
+    page.go_back()
     page.locator("#result .priors button", has_text="2022-01-02").click()
     page.wait_for_function("() => window.mammoViewer.study.images.filter((image) => image.prior).length === 4")
     page.wait_for_function("() => window.mammoViewer.state.layout === 'prior'")

@@ -1,7 +1,12 @@
 // One HTML panel: puts the server's HTML in place and sends its buttons and forms back as events.
 //
-// The HTML is escaped where it is made (markup.py). It is put in only where it changed, and what somebody is typing
-// into a form survives as long as the form keeps its `data-keep`.
+// The HTML is escaped where it is made (markup.py). It is put in only where it changed. What somebody is typing into a
+// form with `data-draft` is a draft (drafts.js) until the server says that this page's own call was recorded.
+
+import { draftOf, draftRecorded, keepDraft } from "./drafts.js";
+import { nextQuestion } from "./server.js";
+
+const sent = new Map(); // our name of a form that was sent -> its fields
 
 /** Draws `props.value` into the component and triggers an event of `actions` for each `data-action` used in it. */
 export function mount(element, props, trigger, watch, actions) {
@@ -9,7 +14,10 @@ export function mount(element, props, trigger, watch, actions) {
   const draw = () => redraw(root, String(props.value ?? ""));
   watch("value", draw);
   draw();
-  const send = (action, fields) => actions.includes(action) && trigger(action, fields);
+  const send = (action, fields) => {
+    if (action === "pick") document.dispatchEvent(new CustomEvent("mammo-open", { detail: fields.study }));
+    else if (actions.includes(action)) trigger(action, { ...fields, asked: nextQuestion() });
+  };
   root.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-action]");
     if (!button) return;
@@ -20,7 +28,13 @@ export function mount(element, props, trigger, watch, actions) {
   root.addEventListener("submit", (event) => {
     event.preventDefault();
     const form = event.target;
-    send(form.dataset.action, { ...form.dataset, ...Object.fromEntries(new FormData(form)) });
+    const name = form.dataset.draft ? crypto.randomUUID() : "";
+    if (name) sent.set(name, fieldsOf(form));
+    send(form.dataset.action, { ...form.dataset, ...Object.fromEntries(new FormData(form)), form: name });
+  });
+  root.addEventListener("input", (event) => {
+    const form = event.target.closest("form[data-draft]");
+    if (form) keepDraft(form.dataset.draft, fieldsOf(form));
   });
   root.addEventListener("change", (event) => {
     const { target } = event;
@@ -28,28 +42,43 @@ export function mount(element, props, trigger, watch, actions) {
     if (target.matches("input[type=checkbox][data-action]")) send(target.dataset.action, { checked: target.checked });
     if (target.matches("[data-action=reader] input")) target.form.requestSubmit();
   });
+  // A list to glance at closes when the user turns to something else.
+  document.addEventListener("pointerdown", ({ target }) => {
+    if (!root.contains(target)) for (const list of root.querySelectorAll("details[data-glance]")) list.open = false;
+  });
   return root;
 }
 
-/** Puts new HTML in, keeping scroll position, open details, and what was typed or chosen in forms that stay. */
+/** Puts new HTML in, keeping scroll position, what is open and what is closed, drafts, focus and caret. */
 export function redraw(root, html) {
   if (root.drawn === html) return;
-  const typed = new Map([...root.querySelectorAll("form[data-keep]")].map((form) => [form.dataset.keep, fields(form)]));
   const open = [...root.querySelectorAll("details[open] > summary")].map((summary) => summary.textContent);
-  const focus = root.contains(document.activeElement) ? document.activeElement.name : null;
+  const glanced = root.querySelector("details[data-glance]:not([open])") !== null;
+  const { name, selectionStart, selectionEnd } = root.contains(document.activeElement) ? document.activeElement : {};
   const top = root.scrollTop;
   root.innerHTML = html;
   root.drawn = html;
-  for (const form of root.querySelectorAll("form[data-keep]")) fill(form, typed.get(form.dataset.keep) ?? []);
+  for (const form of root.querySelectorAll("form[data-draft]")) {
+    const { draft, recorded } = form.dataset;
+    if (sent.has(recorded)) draftRecorded(draft, sent.get(recorded));
+    sent.delete(recorded);
+    fill(form, draftOf(draft));
+  }
   for (const summary of root.querySelectorAll("details > summary")) {
-    if (open.includes(summary.textContent)) summary.parentElement.open = true;
+    const list = summary.parentElement;
+    if ("glance" in list.dataset) list.open = !glanced;
+    else if (open.includes(summary.textContent)) list.open = true;
   }
   root.scrollTop = top;
-  if (focus) root.querySelector(`[name="${CSS.escape(focus)}"]`)?.focus();
+  const focused = name ? root.querySelector(`[name="${CSS.escape(name)}"]`) : null;
+  focused?.focus({ preventScroll: true });
+  if (focused?.matches("textarea, input[type=text]")) focused.setSelectionRange(selectionStart, selectionEnd);
 }
 
-function fields(form) {
-  return [...form.elements].filter((input) => input.name).map((input) => [input.name, input.value, input.checked]);
+/** [[name, value, checked], ...]; `checked` is null for what is not a radio button. */
+function fieldsOf(form) {
+  const named = [...form.elements].filter((input) => input.name);
+  return named.map((input) => [input.name, input.value, input.type === "radio" ? input.checked : null]);
 }
 
 function fill(form, saved) {

@@ -11,7 +11,7 @@ export function mount(element, props, trigger, watch) {
     const now = seen(props.value);
     const same = now.study === before.study;
     if (now.prior && !(same && before.prior)) viewer.set({ layout: "prior" });
-    else if (same && (before.prior > now.prior || now.images > before.images)) viewer.set({ layout: "four" });
+    else if (same && (before.prior > now.prior || now.images > before.images)) viewer.hangAnew();
     before = now;
   });
 }

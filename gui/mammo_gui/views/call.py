@@ -5,9 +5,12 @@ from mammo_gui.markup import Markup, element, join
 from mammo_gui.views.words import SIDES, moment_words
 
 
-def call_html(study: StudyRecord | None, reader: str, blind: bool) -> Markup:
-    """Who reads and how, the form for this study, and its earlier reads."""
-    return join(_desk(reader, blind), None if study is None else _form(study), _history(study))
+def call_html(study: StudyRecord | None, reader: str, blind: bool, recorded: str) -> Markup:
+    """Who reads and how, the form for this study, and its earlier reads.
+
+    ``recorded`` is what the page called the form whose call was kept last: only then is its draft thrown away.
+    """
+    return join(_desk(reader, blind), None if study is None else _form(study, recorded), _history(study))
 
 
 def _desk(reader: str, blind: bool) -> Markup:
@@ -21,11 +24,14 @@ def _desk(reader: str, blind: bool) -> Markup:
     )
 
 
-def _form(study: StudyRecord) -> Markup:
+def _form(study: StudyRecord, recorded: str) -> Markup:
     shown = study.ai is not None and not study.ai_hidden
     return element(
         "form",
         element("h3", "My call"),
+        element("p", "While the AI is hidden, call every breast that has images.", class_="hint")
+        if study.ai_hidden
+        else None,
         _breast("right", "R"),
         _breast("left", "L"),
         _agreement() if shown else None,
@@ -33,8 +39,9 @@ def _form(study: StudyRecord) -> Markup:
         element("button", "Record call", type="submit", class_="primary"),
         data_action="record",
         data_study=study.id,
-        # What was typed survives a redraw of the same form, and is gone once it was recorded.
-        data_keep=f"{study.id}-{len(study.reads)}",
+        # What was typed survives every redraw and a reload, and is gone once this page's own call was recorded.
+        data_draft=study.id,
+        data_recorded=recorded or None,
         class_="call",
     )
 

@@ -1,12 +1,11 @@
 """What was decided on the way from a file to the model, in words: one (name, value) pair each."""
 
 from mammo_core.library import ImageRecord, ViewResult
-from mammo_core.mammogram import Hanging, Header, VoiLut
+from mammo_core.mammogram import Hanging, Header, voi_in_words
 
 _SYNTAXES = {
     "1.2.840.10008.1.2": "implicit little endian",
     "1.2.840.10008.1.2.1": "explicit little endian",
-    "1.2.840.10008.1.2.2": "explicit big endian",
     "1.2.840.10008.1.2.4.50": "JPEG baseline",
     "1.2.840.10008.1.2.4.51": "JPEG extended",
     "1.2.840.10008.1.2.4.57": "JPEG lossless",
@@ -15,9 +14,6 @@ _SYNTAXES = {
     "1.2.840.10008.1.2.4.81": "JPEG-LS near-lossless",
     "1.2.840.10008.1.2.4.90": "JPEG 2000 lossless",
     "1.2.840.10008.1.2.4.91": "JPEG 2000",
-    "1.2.840.10008.1.2.4.201": "HTJ2K lossless",
-    "1.2.840.10008.1.2.4.202": "HTJ2K lossless RPCL",
-    "1.2.840.10008.1.2.4.203": "HTJ2K",
     "1.2.840.10008.1.2.5": "RLE lossless",
 }
 
@@ -52,12 +48,7 @@ def _photometric(header: Header) -> str:
 
 
 def _voi(header: Header) -> str:
-    used = header.vois[0]
-    name = used.explanation or "unnamed"
-    if isinstance(used, VoiLut):
-        words = f"lookup table, {len(used.values)} entries ({name})"
-    else:
-        words = f"{used.function} centre {used.center:g} width {used.width:g} ({name})"
+    words = voi_in_words(header.vois[0])
     return words if len(header.vois) == 1 else f"{words}, first of {len(header.vois)}"
 
 

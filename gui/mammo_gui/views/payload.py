@@ -5,13 +5,12 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from mammo_core.banner import BANNER
 from mammo_core.library import AiRecord, HeatRecord, ImageRecord, StudyRecord
-from mammo_core.mammogram import Laterality, Voi, VoiLut
+from mammo_core.mammogram import Header, Laterality, Voi, VoiLut
 from mammo_gui.views.facts import facts_of
 from mammo_gui.views.hung import hung_images, labels
-from mammo_gui.views.words import date_words, patient_words
-
-BANNER = "Research use only - not for diagnosis"
+from mammo_gui.views.words import date_words, patient_words, score_words
 
 Json = dict[str, Any]
 
@@ -34,14 +33,13 @@ def _content(study: StudyRecord, prior: StudyRecord | None, method: str) -> Json
     if prior is not None:
         images += [_image(prior, image, True, method) for image in hung_images(prior)]
     ai = _shown(study)
-    point = None if ai is None else ai.result.model.operating_point
     model = None
     if ai is not None:
+        threshold = _threshold(ai)
         model = {
             "name": ai.result.model.name,
             "version": ai.result.model.version,
-            "threshold": None if point is None else point.threshold,
-            "source": "" if point is None else point.source,
+            "threshold": None if threshold is None else score_words(threshold),
         }
     return {
         "study": str(study.id),
@@ -57,9 +55,7 @@ def _content(study: StudyRecord, prior: StudyRecord | None, method: str) -> Json
 def _image(study: StudyRecord, image: ImageRecord, prior: bool, method: str) -> Json:
     header, ai = image.header, _shown(study)
     view = None if ai is None else ai.view(image.sha256)
-    point = None if ai is None else ai.result.model.operating_point
     heat = None if ai is None else ai.heats.get((image.sha256, method))
-    score = None if view is None else view.score
     spacing = header.spacing
     turned = header.hanging.transpose
     return {
@@ -71,6 +67,7 @@ def _image(study: StudyRecord, image: ImageRecord, prior: bool, method: str) -> 
         "date": date_words(study.date),
         "columns": image.columns,
         "rows": image.rows,
+        "breast": _hung_box(header),
         "url": f"/mammo/pixels/{image.sha256}?v={image.pixels[:16]}",
         "monochrome1": header.photometric == "MONOCHROME1",
         "slope": header.slope,
@@ -85,16 +82,34 @@ def _image(study: StudyRecord, image: ImageRecord, prior: bool, method: str) -> 
             "column": spacing.row_mm if turned else spacing.column_mm,
             "source": spacing.source,
         },
-        "score": score,
-        "flagged": None if score is None or point is None else score >= point.threshold,
+        "score": None if ai is None or view is None or view.score is None else score_words(view.score, _threshold(ai)),
         "heat": None if heat is None else _heat(image.sha256, heat),
-        "heatReason": "" if view is None or heat is not None else view.heat_reason,
+        "heatReason": "" if view is None else view.heat_reason(method),
         "facts": [list(fact) for fact in facts_of(image, view)],
     }
 
 
 def _shown(study: StudyRecord) -> AiRecord | None:
     return None if study.ai_hidden else study.ai
+
+
+def _threshold(ai: AiRecord) -> float | None:
+    point = ai.result.model.operating_point
+    return None if point is None else point.threshold
+
+
+def _hung_box(header: Header) -> list[int]:
+    """The breast box as it hangs: ``[x0, y0, x1, y1]``, half-open, in pixels of the turned picture."""
+    y0, x0, y1, x1 = header.breast_box
+    rows, columns = header.rows, header.columns
+    if header.hanging.transpose:
+        y0, x0, y1, x1 = x0, y0, x1, y1
+        rows, columns = columns, rows
+    if header.hanging.flip_vertical:
+        y0, y1 = rows - y1, rows - y0
+    if header.hanging.flip_horizontal:
+        x0, x1 = columns - x1, columns - x0
+    return [x0, y0, x1, y1]
 
 
 def _largest_peak(study: StudyRecord, ai: AiRecord | None, method: str) -> float:

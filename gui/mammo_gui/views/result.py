@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from mammo_core.library import AiRecord, BreastResult, ImageRecord, ModelRecord, StudyRecord, as_study
+from mammo_core.projection import VIEWS
 from mammo_gui.markup import Markup, element, join
 from mammo_gui.views.facts import facts_of
 from mammo_gui.views.hung import hung_images, labels
@@ -19,17 +20,28 @@ METHODS = {"gradcam": "Grad-CAM", "hirescam": "HiResCAM", "layercam": "LayerCAM"
 
 
 def result_html(
-    study: StudyRecord | None, priors: Sequence[StudyRecord], prior_id: int | None, method: str, waiting: str
+    study: StudyRecord | None,
+    priors: Sequence[StudyRecord],
+    prior_id: int | None,
+    method: str,
+    waiting: str,
+    *,
+    removed: bool = False,
 ) -> Markup:
-    """The whole panel. ``waiting`` says what the AI is doing where there is no result yet."""
+    """The whole panel, what decides first. ``waiting`` says what the AI is doing where there is no result yet.
+
+    Without a study, ``removed`` says that there was one.
+    """
     if study is None:
-        return element("p", "Open an exam from the worklist.", class_="empty")
+        open_one = "Open an exam from the worklist, or drop one anywhere on this page."
+        return element("p", f"This exam was removed. {open_one}" if removed else open_one, class_="empty")
     return join(
         _head(study),
+        _opinion(study, waiting),
         _questions(study),
-        _opinion(study, method, waiting),
         _warnings(study),
         _priors(study, priors, prior_id),
+        _about_model(study, method),
         _saw(study),
     )
 
@@ -55,7 +67,7 @@ def _head(study: StudyRecord) -> Markup:
     )
 
 
-def _opinion(study: StudyRecord, method: str, waiting: str) -> Markup:
+def _opinion(study: StudyRecord, waiting: str) -> Markup:
     if study.ai_hidden:
         text = "Blind mode: the second opinion is shown when your own call is recorded."
         return element(
@@ -84,10 +96,16 @@ def _opinion(study: StudyRecord, method: str, waiting: str) -> Markup:
         ),
         *(_bar(breast, threshold) for breast in result.breasts),
         _view_scores(study, study.ai, threshold),
-        _method(study, study.ai, method),
-        _model(result.model, study.ai.made_at),
         class_="opinion",
     )
+
+
+def _about_model(study: StudyRecord, method: str) -> Markup | None:
+    """Which model spoke, where its threshold comes from, and the choice of its heatmap."""
+    if study.ai is None or study.ai_hidden:
+        return None
+    model = _model(study.ai.result.model, study.ai.made_at)
+    return element("section", element("h3", "Model"), _method(study, study.ai, method), model, class_="about-model")
 
 
 def _model_warnings(study: StudyRecord, ai: AiRecord) -> list[Markup]:
@@ -139,10 +157,10 @@ def _view_scores(study: StudyRecord, ai: AiRecord, threshold: float | None) -> M
 
 
 def _method(study: StudyRecord, ai: AiRecord, method: str) -> Markup | None:
-    found = sorted({name for _, name in ai.heats})
-    if not found:
+    offered = ai.result.methods
+    if not offered:
         return None
-    options = [element("option", METHODS.get(name, name), value=name, selected=name == method) for name in found]
+    options = [element("option", METHODS.get(name, name), value=name, selected=name == method) for name in offered]
     select = element("select", *options, name="method", data_action="method", data_study=study.id)
     return element("label", element("span", "Heatmap"), select, class_="field")
 
@@ -217,7 +235,7 @@ def _assignment_form(study_id: int, image: ImageRecord, label: str) -> Markup:
     header = image.header
     name = header.file.replace("\\", "/").rsplit("/", 1)[-1]
     sides = [("", "side?"), ("R", "Right"), ("L", "Left")]
-    views = [("", "view?"), *((view, view) for view in ("CC", "MLO", "ML", "LM", "LMO", "XCCL", "AT"))]
+    views = [("", "view?"), *((view, view) for view in VIEWS)]
     return element(
         "form",
         element("span", element("b", label), f" {name}", class_="file", title=header.file),
@@ -232,10 +250,8 @@ def _assignment_form(study_id: int, image: ImageRecord, label: str) -> Markup:
 
 
 def _select(name: str, options: Sequence[tuple[str, str]], chosen: str) -> Markup:
-    known = [element("option", text, value=value, selected=value == chosen) for value, text in options]
-    if chosen not in {value for value, _ in options}:
-        known.append(element("option", chosen, value=chosen, selected=True))
-    return element("select", *known, name=name, required=True, aria_label=name)
+    listed = [element("option", text, value=value, selected=value == chosen) for value, text in options]
+    return element("select", *listed, name=name, required=True, aria_label=name)
 
 
 def _saw(study: StudyRecord) -> Markup:

@@ -23,10 +23,13 @@ def patient_words(study: StudyRecord | WorklistLine) -> str:
 
 
 def score_words(score: float | None, threshold: float | None = None) -> str:
-    """A score with two decimals, or with as many as it takes to see on which side of the threshold it is."""
+    """A score with three decimals, or with as many as it takes to see on which side of the threshold it is.
+
+    A threshold is written by the same function, alone: one precision everywhere.
+    """
     if score is None:
         return "–"
-    for decimals in (2, 3, 4, 5):
+    for decimals in (3, 4, 5):
         written = f"{score:.{decimals}f}"
         if threshold is None or written != f"{threshold:.{decimals}f}" or score == threshold:
             return written

@@ -38,9 +38,9 @@ def _row(line: WorklistLine) -> Markup:
         data_study=line.id,
         data_date=line.date,
         data_score="" if line.score is None else f"{line.score:.9f}",
+        data_added=line.added_at,
         data_status=line.status,
         data_text=f"{line.patient_id} {date_words(line.date)} {line.date} {line.status}".lower(),
-        tabindex="-1",
         role="row",
     )
 
