@@ -6,14 +6,16 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mammo_assets import viewer_folder
+import mammo_assets
 
+ASSETS = Path(mammo_assets.__file__).parent
 TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html; charset=utf-8"}
 POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:"
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>viewer</title>
@@ -37,15 +39,17 @@ window.display = (value) => { window.props.display = value; watchers.display(); 
 
 
 class PictureServer:
-    """Serves ``/`` (a page with a mounted viewer), ``/viewer/*`` and what ``put`` was given, on 127.0.0.1.
+    """Serves ``/`` (a page with a mounted viewer), ``/viewer/*``, ``/theme/*`` and what ``put`` was given.
 
-    ``hits`` lists the paths asked for; an answer whose path is in ``held`` waits for its event.
+    ``hits`` lists the paths asked for; an answer whose path is in ``held`` waits for its event, and one whose path is
+    in ``refused`` is status 422 with that sentence, as the app refuses.
     """
 
     def __init__(self) -> None:
         self.blobs: dict[str, bytes] = {}
         self.hits: list[str] = []
         self.held: dict[str, threading.Event] = {}
+        self.refused: dict[str, str] = {}
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}"
@@ -79,8 +83,10 @@ class PictureServer:
                 if self.path in shared.held:
                     shared.held[self.path].wait(20)
                 found = shared.find(self.path)
+                if self.path in shared.refused:
+                    found = shared.refused[self.path].encode(), {"Content-Type": "text/plain; charset=utf-8"}
                 body, headers = found if found else (b"", {})
-                self.send_response(200 if found else 404)
+                self.send_response(422 if self.path in shared.refused else 200 if found else 404)
                 for name, value in {**headers, "Content-Length": str(len(body))}.items():
                     self.send_header(name, value)
                 self.end_headers()
@@ -101,8 +107,8 @@ class PictureServer:
         if path in self.blobs:
             headers = {"Content-Type": "application/octet-stream", "Content-Encoding": "gzip"}
             return self.blobs[path], {**headers, "Cache-Control": "no-store"}
-        file = viewer_folder() / path.removeprefix("/viewer/")
-        if path.startswith("/viewer/") and file.parent == viewer_folder() and file.is_file():
+        file = ASSETS / path.removeprefix("/")
+        if file.parent in (ASSETS / "viewer", ASSETS / "theme") and file.is_file():
             return file.read_bytes(), {"Content-Type": TYPES[file.suffix]}
         return None
 
@@ -120,6 +126,7 @@ def image(server: PictureServer, label: str, pixels: NDArray[np.uint16], **field
         "columns": columns,
         "rows": rows,
         "url": server.put(f"/pixels/{label}", pixels),
+        "breast": [0, 0, columns, rows],
         "monochrome1": False,
         "slope": 1,
         "intercept": 0,
@@ -128,7 +135,6 @@ def image(server: PictureServer, label: str, pixels: NDArray[np.uint16], **field
         "vois": [{"name": "Normal", "kind": "window", "center": 2048, "width": 4096, "function": "LINEAR"}],
         "spacing": None,
         "score": None,
-        "flagged": None,
         "heat": None,
         "heatReason": "",
         "facts": [],

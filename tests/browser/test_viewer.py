@@ -189,10 +189,10 @@ def test_ruler_measures_millimetres_and_says_whose(page: "Page", pictures: Pictu
 def test_readout_names_place_and_value(page: "Page", pictures: PictureServer) -> None:
     images = four(pictures, slope=2, intercept=-10, spacing=COARSE)
     start(page, pictures, study(images))
-    page.mouse.move(*where(page, "LCC", 20.5, 200.5))
+    page.mouse.move(*where(page, "LCC", 20.4, 200.4))
     page.wait_for_timeout(200)
     words = page.locator(".mv-readout").inner_text().split()
-    assert " ".join(words) == "LCC x 20 y 200 2.0, 20.1 mm stored 3000 value 5990"
+    assert " ".join(words) == "LCC x 20 y 200 2.0, 20.0 mm stored 3000 value 5990"
 
 
 def test_layouts_pages_and_priors(page: "Page", pictures: PictureServer) -> None:
@@ -252,6 +252,45 @@ def test_keys_are_left_alone_while_typing_or_away(page: "Page", pictures: Pictur
     assert state(page)["invert"] is False
 
 
+def test_one_key_press_does_one_thing(page: "Page", pictures: PictureServer) -> None:
+    start(page, pictures, study(four(pictures)))
+    page.evaluate(
+        """() => { const beside = document.createElement("div");
+        beside.style.cssText = "position: fixed; bottom: 0; left: 0; z-index: 9";
+        beside.innerHTML = '<input type="radio" name="a" id="first"><input type="radio" name="a" id="second">' +
+          '<input type="checkbox" id="box"><button id="button">x</button><ul id="list" tabindex="0"></ul>';
+        beside.querySelector("#list").addEventListener("keydown", (event) => {
+          if (event.key === "ArrowDown") event.preventDefault(); });
+        window.pressed = 0;
+        beside.querySelector("#button").addEventListener("click", () => { window.pressed += 1; });
+        document.body.append(beside); }"""
+    )
+    page.mouse.move(*where(page, "RCC", 220, 150))
+    page.keyboard.press("4")
+    active = state(page)["active"]
+    # Letters reach the viewer under the mouse from a ticked box, which does nothing with them; its own keys do not.
+    for own in ("#first", "#box", "#button"):
+        page.locator(own).focus()
+        inverted = state(page)["invert"]
+        page.keyboard.press("i")
+        assert state(page)["invert"] is not inverted, own
+        page.keyboard.press(" ")
+        assert page.evaluate("() => window.mammoViewer.controls.pointer.space") is False, own
+    assert page.locator("#box").is_checked()
+    assert page.evaluate("() => window.pressed") == 1
+    page.locator("#first").focus()
+    page.keyboard.press("ArrowDown")
+    assert page.locator("#second").is_checked()
+    assert state(page)["active"] == active
+    # A widget of the app says that a key was its own by preventing the default.
+    page.locator("#list").focus()
+    page.keyboard.press("ArrowDown")
+    assert state(page)["active"] == active
+    page.locator(".mv-canvas").focus()
+    page.keyboard.press("ArrowDown")
+    assert state(page)["active"] != active
+
+
 def test_magnifier_lasts_while_m_is_held(page: "Page", pictures: PictureServer) -> None:
     start(page, pictures, study(four(pictures)))
     page.mouse.move(*where(page, "RCC", 220, 150))
@@ -268,7 +307,7 @@ def test_magnifier_lasts_while_m_is_held(page: "Page", pictures: PictureServer) 
 
 def scored(pictures: PictureServer) -> list[dict[str, Any]]:
     """Four scored views, three of them with a heatmap that covers everything."""
-    images = four(pictures, score=0.875, flagged=True)
+    images = four(pictures, score="0.88")
     for one in images[:3]:
         url = pictures.put(f"/heat/{one['id']}", np.full((4, 3), 255, np.uint8))
         one["heat"] = {"url": url, "columns": 3, "rows": 4, "peak": 2.0}
@@ -294,7 +333,7 @@ def test_blind_mode_shows_and_fetches_nothing_of_the_ai(page: "Page", pictures: 
     page.evaluate("(value) => window.give(value)", {**payload, "nonce": "2"})
     assert state(page)["layout"] == "cc"  # the same study: nothing jumps when the AI is revealed
     text = page.locator(".mammo-viewer").inner_text()
-    assert "AI 0.88 - flagged" in text
+    assert "AI 0.88" in text
     red, _, blue, _ = page.evaluate("() => window.mammoViewer.readDisplay(0, 600, 350)")
     assert red > blue + 20
     page.keyboard.press("1")
@@ -307,7 +346,7 @@ def test_text_from_files_stays_text(page: "Page", pictures: PictureServer) -> No
     evil = '<img src=x onerror="window.pwned = 1"><script>window.pwned = 1</script>'
     voi = {"name": evil, "kind": "window", "center": 2048, "width": 4096, "function": "LINEAR"}
     one = image(
-        pictures, "RCC", breast("RCC"), vois=[voi], facts=[[evil, evil]], score=0.5,
+        pictures, "RCC", breast("RCC"), vois=[voi], facts=[[evil, evil]], score=evil,
         spacing={"row": 0.1, "column": 0.1, "source": evil}, heatReason=evil, prior=True, date=evil,
     )  # fmt: skip
     one["label"] = evil
@@ -347,6 +386,17 @@ def test_failures_are_words_in_their_pane(page: "Page", page_log: "PageLog", pic
     assert page.evaluate("() => window.mammoViewer.readValue('RCC', 299, 200)") == 3000
 
 
+def test_a_refusal_of_the_app_is_shown_in_its_own_words(
+    page: "Page", page_log: "PageLog", pictures: PictureServer
+) -> None:
+    page_log.expect_error("422")
+    images = four(pictures)
+    pictures.refused[images[0]["url"]] = "library: the file is gone"
+    start(page, pictures, study(images))
+    text = page.locator(".mv-pane").nth(0).locator(".mv-message p").inner_text()
+    assert text == "RCC could not be loaded: library: the file is gone"
+
+
 def test_a_superseded_load_is_dropped_and_a_seen_study_is_not_fetched_again(
     page: "Page", pictures: PictureServer
 ) -> None:
@@ -380,13 +430,26 @@ def test_exported_picture_carries_the_banner(page: "Page", pictures: PictureServ
     box = page.locator(".mv-canvas").bounding_box()
     assert box is not None
     height, width = round(box["height"]), round(box["width"])
-    assert picture.shape == (height + 30, width, 3)
+    bar = round(30 * page.evaluate("() => window.mammoViewer.unit"))
+    assert picture.shape == (height + bar, width, 3)
     assert picture[height // 4, width // 2 - 3].tolist() == [187, 187, 187]
     banner = picture[height:, :400]
     amber = np.all(np.abs(banner - np.array([255, 207, 112])) < 30, axis=2)
     assert amber.sum() > 300  # the words, in the banner's colour on its own ground
     heard = page.evaluate("() => window.heard.find((one) => one.type === 'exported')")
-    assert (heard["width"], heard["height"]) == (width, height + 30)
+    assert (heard["width"], heard["height"]) == (width, height + bar)
+
+
+def test_a_study_without_a_banner_is_not_shown(page: "Page", pictures: PictureServer) -> None:
+    start(page, pictures, study(four(pictures)))
+    refused = page.evaluate(
+        "(value) => window.mammoViewer.load(value).then(() => '', (error) => error.message)",
+        study(four(pictures), study="other", banner=""),
+    )
+    assert refused == "viewer.load: the payload has no banner"
+    assert page.locator(".mv-banner").inner_text() == "Research use only - not for diagnosis"
+    page.evaluate("(value) => window.mammoViewer.load(value)", study([], study="none"))
+    assert page.get_by_role("button", name="Export this picture as PNG").is_disabled()
 
 
 def test_help_lists_the_keys(page: "Page", pictures: PictureServer) -> None:

@@ -2,6 +2,7 @@
 
 import { element, setText, svg } from "./dom.js";
 import { zoomOf } from "./geometry.js";
+import { upward } from "./layout.js";
 import { drawRulers } from "./rulers.js";
 import { voiName } from "./voi.js";
 
@@ -50,25 +51,26 @@ export class Caption {
     this.updateScore();
     this.updateBottom();
     const rulers = viewer.rulers.get(image.id) ?? [];
-    drawRulers(this.rulers, pane, rulers, viewer.controls.ruler, viewer.pixelRatio, this.onRemoveRuler);
+    drawRulers(this.rulers, viewer, pane, rulers, this.onRemoveRuler);
   }
 
   place() {
     const { rect } = this.pane;
-    const ratio = this.viewer.pixelRatio;
+    const { pixelRatio: ratio, unit } = this.viewer;
     const box = { left: rect.x, top: rect.y, width: rect.width, height: rect.height };
     for (const [side, value] of Object.entries(box)) this.node.style[side] = `${value / ratio}px`;
-    this.node.classList.toggle("mv-small", rect.height / ratio < 240 || rect.width / ratio < 300);
+    this.node.classList.toggle("mv-small", rect.height / ratio < 240 * unit || rect.width / ratio < 300 * unit);
   }
 
   updateScore() {
     const { study, state } = this.viewer;
-    const { score, flagged, heat, heatReason } = this.pane.image;
-    const known = typeof score === "number" && !state.aiHidden;
-    setText(this.score, known ? `AI ${score.toFixed(2)}${flagged ? " - flagged" : ""}` : "");
-    this.score.classList.toggle("mv-flagged", known && Boolean(flagged));
+    const { score, heat, heatReason } = this.pane.image;
+    const known = score !== null && !state.aiHidden;
+    setText(this.score, known ? `AI ${score}` : "");
+    // The threshold is for breasts and the exam, so that no view is flagged by itself.
     const { name, version, threshold } = study.model ?? {};
-    this.score.title = known && study.model ? `${name} ${version}, threshold ${threshold}` : "";
+    const about = threshold ? `. The threshold ${threshold} is for a breast, not for one view` : "";
+    this.score.title = known && study.model ? `Score of this view by ${name} ${version}${about}` : "";
     const failed = state.heat ? this.viewer.loader.heatErrors.get(this.pane.image.id) : "";
     const reason = state.aiHidden || !state.heat ? "" : failed || (heat ? "" : heatReason || "");
     setText(this.noHeat, reason.split(":")[0]);
@@ -123,8 +125,7 @@ export class Caption {
 /** Orientation of a hung picture: anterior on the outer side; lateral (CC) or head (MLO) up. PS3.3 C.7.6.1.1.1. */
 function letters(image, outer) {
   if (!image || !["L", "R"].includes(image.laterality)) return [];
-  const lateral = image.laterality;
-  const up = { CC: lateral, XCCL: lateral, XCCM: lateral, MLO: "H", ML: "H", LM: "H", LMO: "H" }[image.view];
+  const up = upward(image);
   const letter = (side, text) => element("span", { class: `mv-letter mv-at-${side}` }, text);
   return [letter(outer, "A"), ...(up ? [letter("top", up)] : [])];
 }

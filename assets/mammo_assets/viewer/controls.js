@@ -64,7 +64,7 @@ export class Controls {
     const { state, study } = viewer;
     viewer.root.classList.toggle("mv-blind", state.aiHidden);
     viewer.root.dataset.tool = state.tool;
-    setText(this.banner, viewer.banner);
+    setText(this.banner, study.banner);
     setText(this.title, study.title);
     this.toolbar.refresh();
     this.legend.hidden = !state.heat || state.aiHidden || !study.images.some((image) => image.heat);

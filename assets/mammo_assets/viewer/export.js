@@ -2,7 +2,7 @@
 // identity goes into it.
 
 import { heatColour } from "./colours.js";
-import { rulerEnds, rulerText } from "./rulers.js";
+import { rulerEnds, rulerText, wordsPlace } from "./rulers.js";
 
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
 
@@ -10,16 +10,17 @@ const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
 export async function exportPicture(viewer, { download }) {
   viewer.painter.magnify(null);
   viewer.painter.paint();
-  const { canvas: source, pixelRatio: ratio } = viewer;
-  const bar = Math.round(30 * ratio);
+  const { canvas: source } = viewer;
+  const size = viewer.unit * viewer.pixelRatio; // everything below is in units (unit.js), as on screen
+  const bar = Math.round(30 * size);
   const canvas = document.createElement("canvas");
   canvas.width = source.width;
   canvas.height = source.height + bar;
   const pen = canvas.getContext("2d");
   pen.drawImage(source, 0, 0);
-  pen.scale(ratio, ratio);
-  for (const pane of viewer.panes) if (pane.image) drawPane(pen, viewer, pane, ratio);
-  drawBanner(pen, viewer, canvas.width / ratio, source.height / ratio, bar / ratio);
+  pen.scale(size, size);
+  for (const pane of viewer.panes) if (pane.image) drawPane(pen, viewer, pane, size);
+  drawBanner(pen, viewer, canvas.width / size, source.height / size, bar / size);
   const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
   const name = `mammogram-${viewer.state.layout}.png`;
   if (download) save(blob, name);
@@ -37,35 +38,35 @@ function write(pen, text, x, y, size, { align = "left", weight = 400, colour = "
   pen.fillText(text, x, y);
 }
 
-function drawPane(pen, viewer, pane, ratio) {
+function drawPane(pen, viewer, pane, size) {
   const { image, time } = pane;
-  const [left, top] = [pane.rect.x / ratio, pane.rect.y / ratio];
+  const [left, top] = [pane.rect.x / size, pane.rect.y / size];
   const outerRight = image.chestWall === "left";
-  const x = outerRight ? left + pane.rect.width / ratio - 10 : left + 10;
+  const x = outerRight ? left + pane.rect.width / size - 10 : left + 10;
   const align = outerRight ? "right" : "left";
   write(pen, time === "prior" ? `${image.label} prior` : image.label, x, top + 22, 16, { align, weight: 600 });
-  if (typeof image.score === "number" && !viewer.state.aiHidden) {
-    const text = `AI ${image.score.toFixed(2)}${image.flagged ? " - flagged" : ""}`;
-    write(pen, text, x, top + 41, 12, { align, colour: image.flagged ? "#ffb066" : "#b9c6d2" });
+  if (image.score !== null && !viewer.state.aiHidden) {
+    write(pen, `AI ${image.score}`, x, top + 41, 12, { align, colour: "#b9c6d2" });
   }
   for (const ruler of viewer.state.annotations ? (viewer.rulers.get(image.id) ?? []) : []) {
-    const ends = rulerEnds(pane, ruler, ratio).map(([a, b]) => [a + left, b + top]);
+    const ends = rulerEnds(pane, ruler, size);
     pen.beginPath();
-    pen.moveTo(...ends[0]);
-    pen.lineTo(...ends[1]);
+    for (const [a, b] of ends) pen.lineTo(a + left, b + top);
     pen.strokeStyle = "#6fd3ff";
     pen.lineWidth = 1.5;
     pen.stroke();
     const { length, source } = rulerText(image, ruler);
-    write(pen, length, ends[1][0] + 8, ends[1][1], 12, { weight: 600, colour: "#6fd3ff" });
-    write(pen, source, ends[1][0] + 8, ends[1][1] + 13, 10, { colour: "#9fd9f2" });
+    const place = wordsPlace(ends, pane.rect.width / size, pane.rect.height / size);
+    const [at, align] = [[place.x + left, place.y + top], place.right ? "left" : "right"];
+    write(pen, length, ...at, 12, { align, weight: 600, colour: "#6fd3ff" });
+    write(pen, source, at[0], at[1] + 13, 10, { align, colour: "#9fd9f2" });
   }
 }
 
 function drawBanner(pen, viewer, width, top, height) {
   pen.fillStyle = "#2b2110";
   pen.fillRect(0, top, width, height);
-  write(pen, viewer.banner, 12, top + height / 2 + 5, 13, { weight: 600, colour: "#ffcf70" });
+  write(pen, viewer.study.banner, 12, top + height / 2 + 5, 13, { weight: 600, colour: "#ffcf70" });
   const { state, study } = viewer;
   if (state.aiHidden || !study.model) return;
   let right = width - 12;

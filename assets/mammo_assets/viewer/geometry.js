@@ -4,6 +4,8 @@
 
 const MIN_SHOWN = 48; // canvas pixels: an image is never zoomed out or pushed away beyond this
 const MAX_ZOOM = 32; // canvas pixels per image pixel
+const MARGIN = 0.03; // around a fitted breast, as a part of its longer side
+const LOWEST_ROW = 0.6; // of the tallest: a row whose breasts are small still has room for what is written on it
 
 /** Size of one image pixel in units: mm where known, so that equal scales mean equal magnification. */
 export function unitSize({ spacing }) {
@@ -36,31 +38,63 @@ export function canvasToImage(place, x, y) {
   return [(x - place.origin[0]) / place.zoom[0], (y - place.origin[1]) / place.zoom[1]];
 }
 
-/** Scale at which the whole image just fits its pane. */
-export function fitScale(rect, image) {
+/**
+ * What a fit shows of an image, [x0, y0, x1, y1] in its pixels: all of it, or the breast with a margin of air on every
+ * side but the chest wall's, where the two sides of a pair meet.
+ */
+export function fitBox({ columns, rows, breast, chestWall }, whole) {
+  if (whole) return [0, 0, columns, rows];
+  const [x0, y0, x1, y1] = breast;
+  const margin = MARGIN * Math.max(x1 - x0, y1 - y0);
+  return [
+    chestWall === "left" ? x0 : Math.max(x0 - margin, 0),
+    Math.max(y0 - margin, 0),
+    chestWall === "right" ? x1 : Math.min(x1 + margin, columns),
+    Math.min(y1 + margin, rows),
+  ];
+}
+
+/** Width and height of a box of image pixels in units. */
+function boxSize(image, [x0, y0, x1, y1]) {
   const [across, down] = unitSize(image);
-  return Math.min(rect.width / (image.columns * across), rect.height / (image.rows * down));
+  return [(x1 - x0) * across, (y1 - y0) * down];
 }
 
 /**
- * Common fit: panes whose spacing is known share one scale in mm, the others one scale per row of panes.
- * `panes` = [{rect, image, row}]; gives the scale of each.
+ * Common fit: left and right, CC and MLO at one scale in mm; images without a known spacing at one scale in pixels.
+ * `panes` = [{rect, image, box}]; gives the scale of each.
  */
 export function commonScales(panes) {
-  const group = ({ image, row }) => (image.spacing ? "mm" : `row ${row}`);
   const scales = new Map();
-  for (const pane of panes) {
-    const fits = fitScale(pane.rect, pane.image);
-    scales.set(group(pane), Math.min(fits, scales.get(group(pane)) ?? Infinity));
+  for (const { rect, image, box } of panes) {
+    const [width, height] = boxSize(image, box);
+    const fits = Math.min(rect.width / width, rect.height / height);
+    scales.set(!image.spacing, Math.min(fits, scales.get(!image.spacing) ?? Infinity));
   }
-  return panes.map((pane) => scales.get(group(pane)));
+  return panes.map(({ image }) => scales.get(!image.spacing));
 }
 
-/** View at a scale with the chest wall on its side of the pane (right breasts at the right edge), rows centred. */
-export function hungView(rect, image, scale) {
-  const [across] = zoomOf(image, { scale });
+/**
+ * Heights of a layout's rows, in proportion to the tallest box of each, so that a common scale leaves little unused.
+ * Equal where there is nothing to compare: a row without image, or images in mm beside images in pixels.
+ */
+export function rowShares(rows, panes) {
+  const tallest = Array(rows).fill(0);
+  for (const { row, image, box } of panes) tallest[row] = Math.max(tallest[row], boxSize(image, box)[1]);
+  const known = panes.filter(({ image }) => image.spacing).length;
+  if (tallest.includes(0) || (known > 0 && known < panes.length)) return tallest.map(() => 1);
+  return tallest.map((height) => Math.max(height, LOWEST_ROW * Math.max(...tallest)));
+}
+
+/**
+ * View at a scale with the chest wall's side of a box at that edge of the pane (right breasts at the right edge). The
+ * box is centred from top to bottom; `hangs` from the top, as both sides of an MLO pair do, whose muscles then meet.
+ */
+export function hungView(rect, image, scale, [x0, y0, x1, y1], hangs) {
+  const [across, down] = zoomOf(image, { scale });
   const half = rect.width / 2 / across;
-  return { x: image.chestWall === "right" ? image.columns - half : half, y: image.rows / 2, scale };
+  const y = hangs ? y0 + rect.height / 2 / down : (y0 + y1) / 2;
+  return { x: image.chestWall === "right" ? x1 - half : x0 + half, y, scale };
 }
 
 /** Zooms by a factor keeping the image point under canvas point (x, y) of the pane where it is. */

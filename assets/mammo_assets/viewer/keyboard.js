@@ -1,9 +1,16 @@
-// Keys, only while the viewer has the focus or the mouse and nobody is typing elsewhere.
+// Keys, only while the viewer has the focus or the mouse and no other part of the page means them: one press does one
+// thing.
 
 import { commandOfKey } from "./commands.js";
 
 const HELD = 250; // ms: a longer press of M shows the magnifier only while it lasts
-const TYPING = "input, textarea, select, [contenteditable=true], [contenteditable='']";
+const TICKED = "input:is([type=radio], [type=checkbox], [type=range], [type=button], [type=submit])";
+const TYPING = `input:not(${TICKED}), textarea, select, [contenteditable=true], [contenteditable='']`;
+// Keys that widgets of the browser have of their own. Those of the app's (the worklist) prevent the event's default.
+const OWN_KEYS = [
+  ["input, button, summary, a[href]", [" ", "Enter"]],
+  ["input, [role=tab]", ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"]],
+];
 
 export class Keyboard {
   constructor(viewer, controls) {
@@ -20,15 +27,15 @@ export class Keyboard {
   listening(event) {
     const { root } = this.viewer;
     const focused = document.activeElement;
-    if (event.ctrlKey || event.metaKey || event.altKey || focused?.closest?.(TYPING)) return false;
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return false;
+    if (focused?.closest?.(TYPING)) return false;
+    if (OWN_KEYS.some(([widgets, keys]) => keys.includes(event.key) && focused?.matches(widgets))) return false;
     return root.contains(focused) || root.matches(":hover");
   }
 
   pressed(event) {
     if (!this.listening(event)) return;
     const { viewer, controls } = this;
-    const onButton = event.target.closest?.("button") && (event.key === " " || event.key === "Enter");
-    if (onButton) return;
     if (event.key === " ") controls.pointer.space = true;
     else if (event.key === "Escape") this.escape();
     else if (event.key === "m") this.magnifierDown(event);

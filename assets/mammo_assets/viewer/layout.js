@@ -11,11 +11,18 @@ export const LAYOUTS = [
 ];
 
 const STANDARD = ["RCC", "LCC", "RMLO", "LMLO"];
-// Views of CID 4014 that are taken in the plane of CC, or of MLO, and hang in its place.
-const FAMILY = {
-  CC: ["CC", "XCCL", "XCCM", "FB", "CV", "CCID", "RL", "RM"],
-  MLO: ["MLO", "ML", "LM", "LMO", "SIO", "ISO", "AT", "AX"],
+// Views (CID 4014 and AT) that hang in the place of CC, or of MLO. SIO, ISO and specimens hang by themselves.
+export const FAMILY = {
+  CC: ["CC", "XCCL", "XCCM", "XCC", "FB"],
+  MLO: ["MLO", "ML", "LM", "LMO", "AT"],
 };
+
+/** Which way is up in a hung picture: "H" (the head), or the side in views of the CC family; "" where unknown. */
+export function upward({ laterality, view }) {
+  if (laterality !== "L" && laterality !== "R") return "";
+  if (["CC", "XCCL", "XCCM"].includes(view)) return laterality; // lateral is up
+  return ["MLO", "ML", "LM", "LMO"].includes(view) ? "H" : "";
+}
 
 /**
  * Images of a study in slots: one per standard view (even if empty), then one per label that fits none.
@@ -54,34 +61,54 @@ export function openingLayout(slots) {
 }
 
 /**
- * Panes of a layout, row by row: {columns, paired, panes: [{slot, time, row}]}, `time` "current" or "prior".
- * `active` is the key of the slot that single and prior layouts show; `time` is what single shows of it, if it can.
+ * Panes of a layout: {columns, rows, paired, panes: [{slot, time, row, column}]}, `time` "current" or "prior"; a cell
+ * without a pane stays empty. `paired`: columns 0 and 1, 2 and 3... are the two sides of a patient. `active` is the key
+ * of the slot that single and prior layouts show; `time` is what single shows of it, if it can.
  */
 export function makePanes(name, slots, active, time = "current") {
   const standard = (keys) => keys.map((key) => slots.find((slot) => slot.key === key));
-  const now = (list, columns) => ({
-    columns,
-    paired: true,
-    panes: list.map((slot, index) => ({ slot, time: "current", row: Math.floor(index / columns) })),
-  });
-  if (name === "four") return now(standard(STANDARD), 2);
-  if (name === "cc") return now(standard(STANDARD.slice(0, 2)), 2);
-  if (name === "mlo") return now(standard(STANDARD.slice(2)), 2);
+  const now = (keys) => grid(standard(keys).map((slot) => ({ slot, time: "current" })), 2, true);
+  if (name === "four") return now(STANDARD);
+  if (name === "cc") return now(STANDARD.slice(0, 2));
+  if (name === "mlo") return now(STANDARD.slice(2));
   const shown = slots.find((slot) => slot.key === active) ?? slots[0];
   if (name === "single") {
     const other = time === "current" ? "prior" : "current";
     const best = shown[time].length > 0 || shown[other].length === 0 ? time : other;
-    return { columns: 1, paired: false, panes: [{ slot: shown, time: best, row: 0 }] };
+    return grid([{ slot: shown, time: best }], 1, false);
   }
-  if (name === "prior") {
-    const panes = ["current", "prior"].map((when) => ({ slot: shown, time: when, row: 0 }));
-    return { columns: 2, paired: false, panes };
-  }
+  if (name === "prior") return grid(["current", "prior"].map((when) => ({ slot: shown, time: when })), 2, false);
+  return everyImage(slots);
+}
+
+/** Panes (null for an empty cell) row by row. */
+function grid(cells, columns, paired) {
+  const placed = cells.map((cell, index) =>
+    cell && { ...cell, row: Math.floor(index / columns), column: index % columns });
+  return { columns, rows: Math.max(1, Math.ceil(cells.length / columns)), paired, panes: placed.filter(Boolean) };
+}
+
+/** Every image in pairs, right breasts in the left column of a pair and left ones in the right, one view to a pair. */
+function everyImage(slots) {
   const every = slots.flatMap((slot) =>
-    ["current", "prior"].flatMap((when) => slot[when].map((image) => ({ slot, time: when, image }))),
-  );
-  const columns = Math.max(1, Math.ceil(Math.sqrt(every.length)));
-  return { columns, paired: false, panes: every.map((pane, index) => ({ ...pane, row: Math.floor(index / columns) })) };
+    ["current", "prior"].flatMap((time) => slot[time].map((image) => ({ slot, time, image }))));
+  const of = (side, list) => list.filter(({ image }) => image.laterality === side);
+  if (of("R", every).length === 0 || of("L", every).length === 0) {
+    return grid(every, Math.max(1, Math.ceil(Math.sqrt(every.length))), false);
+  }
+  const kind = ({ slot, time }) => `${slot.view} ${time}`;
+  const pairs = [...new Set(every.map(kind))].flatMap((wanted) => {
+    const images = every.filter((one) => kind(one) === wanted);
+    return zip(of("R", images), of("L", images));
+  });
+  const others = every.filter(({ image }) => image.laterality !== "R" && image.laterality !== "L");
+  pairs.push(...zip(others.filter((_, index) => index % 2 === 0), others.filter((_, index) => index % 2 === 1)));
+  return grid(pairs.flat(), 2 * Math.ceil(Math.sqrt(pairs.length / 2)), true);
+}
+
+function zip(first, second) {
+  const length = Math.max(first.length, second.length);
+  return Array.from({ length }, (_, at) => [first[at] ?? null, second[at] ?? null]);
 }
 
 /** Slots that a reader steps through with the arrow keys: those that have an image. */
@@ -90,21 +117,22 @@ export function filledSlots(slots) {
 }
 
 /**
- * Rectangles of panes in a canvas, whole pixels. Rows are `gap` pixels apart; so are columns, except where the two
- * sides of a pair touch so that chest walls meet (`paired`).
+ * Rectangles of panes in a canvas, whole pixels. Rows, of heights in proportion to `shares`, are `gap` pixels apart; so
+ * are columns, except where the two sides of a pair touch so that chest walls meet.
  */
-export function paneRects(width, height, { columns, panes, paired }, gap) {
-  const rows = Math.max(1, Math.ceil(panes.length / columns));
-  const between = paired ? 0 : gap;
-  const column = (index) => Math.round((index * (width + between)) / columns);
-  const row = (index) => Math.round((index * (height + gap)) / rows);
-  return panes.map((_, index) => {
-    const [i, j] = [index % columns, Math.floor(index / columns)];
-    return {
-      x: column(i),
-      y: row(j),
-      width: column(i + 1) - between - column(i),
-      height: row(j + 1) - gap - row(j),
-    };
+export function paneRects(width, height, { columns, panes, paired }, gap, shares) {
+  const touching = paired ? 2 : 1;
+  const groups = columns / touching;
+  const edges = (column) => {
+    const group = Math.floor(column / touching);
+    const [start, end] = [group, group + 1].map((at) => Math.round((at * (width + gap)) / groups));
+    const part = (index) => start + Math.round((index * (end - gap - start)) / touching);
+    return [part(column % touching), part((column % touching) + 1)];
+  };
+  const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
+  const top = (row) => Math.round((sum(shares.slice(0, row)) / sum(shares)) * (height + gap));
+  return panes.map(({ row, column }) => {
+    const [left, right] = edges(column);
+    return { x: left, y: top(row), width: right - left, height: top(row + 1) - gap - top(row) };
   });
 }

@@ -4,7 +4,7 @@ import { canvasToImage, placeOf } from "./geometry.js";
 import { toneCurve } from "./voi.js";
 
 const GLASS_PART = 0.22; // radius of the magnifier as a part of the smaller canvas side
-const GLASS_LARGEST = 170; // CSS pixels
+const GLASS_LARGEST = 170; // units (unit.js)
 
 export class Painter {
   constructor(viewer) {
@@ -114,7 +114,7 @@ export class Painter {
     const zoom = place.zoom.map((factor) => factor * viewer.state.glass);
     const near = { origin: [x - column * zoom[0], y - row * zoom[1]], zoom };
     const { width, height } = viewer.canvas;
-    const radius = Math.min(GLASS_PART * Math.min(width, height), GLASS_LARGEST * viewer.pixelRatio);
+    const radius = Math.min(GLASS_PART * Math.min(width, height), GLASS_LARGEST * viewer.unit * viewer.pixelRatio);
     viewer.screen.lens(pane.rect, loaded, near, look, { x, y, radius });
   }
 }

@@ -54,7 +54,7 @@ export class Pointer {
     if (!pane.image || !this.viewer.state.annotations) return null;
     const ratio = this.viewer.pixelRatio;
     const rulers = this.viewer.rulers.get(pane.image.id) ?? [];
-    return grippedEnd(pane, rulers, [(x - pane.rect.x) / ratio, (y - pane.rect.y) / ratio], ratio);
+    return grippedEnd(pane, rulers, [(x - pane.rect.x) / ratio, (y - pane.rect.y) / ratio], this.viewer);
   }
 
   startRuler(hit) {

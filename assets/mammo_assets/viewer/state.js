@@ -3,13 +3,15 @@
 import { LAYOUTS } from "./layout.js";
 
 /**
- * `layout` and `active` (a slot such as "RCC"); `tool` of the left mouse button; `invert`; `link` (zoom and pan
- * together, mirrored); `heat` shown, its `opacity` and `threshold` in [0, 1], scaled `perView` or per exam;
- * `magnifier` shown, `glass` its power; `annotations` shown; `aiHidden` for blind reading.
+ * `layout` and `active` (a slot such as "RCC"); `fit` to the "breast" of each image or to the whole "image"; `tool` of
+ * the left mouse button; `invert`; `link` (zoom and pan together, mirrored); `heat` shown, its `opacity` and `threshold`
+ * in [0, 1], scaled `perView` or per exam; `magnifier` shown, `glass` its power; `annotations` shown; `aiHidden` for
+ * blind reading.
  */
 export const OPENING = Object.freeze({
   layout: "four",
   active: "RCC",
+  fit: "breast",
   tool: "window",
   invert: false,
   link: true,
@@ -25,6 +27,7 @@ export const OPENING = Object.freeze({
 
 const CHOICES = {
   layout: LAYOUTS.map((layout) => layout.name),
+  fit: ["breast", "image"],
   tool: ["window", "pan", "ruler"],
   glass: [2, 4],
 };

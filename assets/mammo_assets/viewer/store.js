@@ -123,9 +123,7 @@ async function receive(url, expected, signal, report) {
     signal.throwIfAborted();
     throw new LoadError(`the server cannot be reached (${error.message})`);
   }
-  if (!response.ok) {
-    throw new LoadError(`the server answered ${response.status} ${response.statusText}`.trim());
-  }
+  if (!response.ok) throw new LoadError(await refusal(response));
   if (expected === null) return response.arrayBuffer();
   const bytes = new Uint8Array(expected);
   const reader = response.body.getReader();
@@ -146,6 +144,13 @@ async function receive(url, expected, signal, report) {
     throw new LoadError(`${found} bytes arrived, ${wanted} were expected`);
   }
   return bytes.buffer;
+}
+
+/** Why the server gave no bytes: the app's own sentence where it has one (422), else the status. */
+async function refusal(response) {
+  const worded = response.status === 422 && response.headers.get("content-type")?.startsWith("text/plain");
+  const sentence = worded ? (await response.text()).trim() : "";
+  return sentence || `the server answered ${response.status} ${response.statusText}`.trim();
 }
 
 async function readChunk(reader, signal) {

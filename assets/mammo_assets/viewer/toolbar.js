@@ -10,7 +10,7 @@ export class Toolbar {
     this.viewer = viewer;
     this.buttons = new Map();
     this.voi = element("select", { class: "mv-select", "aria-label": "Window of the file",
-      title: "Window (VOI) choices of the file  [V]", onchange: () => this.pickVoi() });
+      onchange: () => this.pickVoi() });
     this.options = this.buildHeatOptions();
     const groups = TOOLBAR.map((names) =>
       element("div", { class: "mv-group", role: "group" }, ...names.map((name) => this.build(name))));
@@ -86,6 +86,7 @@ export class Toolbar {
     }
     this.voi.disabled = !image;
     this.voi.value = String(image ? viewer.tone(image).choice : 0);
+    this.voi.title = `${names[this.voi.value]}: window (VOI) choices of the file  [V]`;
     for (const name of ["opacity", "threshold"]) {
       this[name].input.value = viewer.state[name];
       this[name].shown.textContent = `${Math.round(viewer.state[name] * 100)} %`;

@@ -2,14 +2,15 @@
 // dependencies, nothing from outside this folder and the payload's own URLs.
 //
 // Payload of `load` (plain JSON; every picture is already hung: right chest walls right, left ones left):
-//   {nonce, study, title, heatPeak, aiHidden, banner, model: {name, version, threshold, source} | null,
+//   {nonce, study, title, heatPeak, aiHidden, banner, model: {name, version, threshold} | null,
 //    images: [{id, label, laterality: "R" | "L" | null, view, prior, date, columns, rows,
 //      url                                        little-endian uint16, rows x columns; the cache's key
+//      breast: [x0, y0, x1, y1]                   around the breast in image pixels, half-open: what a fit shows
 //      monochrome1, slope, intercept, padding: [low, high] | null (stored values), chestWall: "left" | "right",
 //      vois: [{name, kind: "window", center, width, function: "LINEAR" | "LINEAR_EXACT" | "SIGMOID"} |
 //             {name, kind: "lut", first, bits, url}],           url of a table: little-endian uint16 entries
 //      spacing: {row, column, source} | null                     mm
-//      score: number | null, flagged: boolean | null,
+//      score: string | null                       as the app writes it
 //      heat: {url, columns, rows, peak} | null    uint8, stretched over the whole picture; 255 = this view's own peak
 //      heatReason, facts: [[name, value], ...]}]}
 // `heatPeak` is the largest peak of the current exam: heat is shown as value / 255 * peak / heatPeak, or without that

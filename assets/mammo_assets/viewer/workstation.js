@@ -4,18 +4,20 @@
 
 import { Controls } from "./controls.js";
 import { exportPicture } from "./export.js";
-import { canvasToImage, commonScales, hungView, imageToCanvas, panBy, placeOf, zoomAt, zoomOf } from "./geometry.js";
+import {
+  canvasToImage, commonScales, fitBox, hungView, imageToCanvas, panBy, placeOf, rowShares, zoomAt, zoomOf,
+} from "./geometry.js";
 import { Screen } from "./gl.js";
-import { filledSlots, makePanes, makeSlots, openingLayout, paneRects } from "./layout.js";
+import { filledSlots, makePanes, makeSlots, openingLayout, paneRects, upward } from "./layout.js";
 import { Loader } from "./loader.js";
 import { Painter } from "./paint.js";
 import { OPENING, checkChanges } from "./state.js";
 import { PixelStore } from "./store.js";
+import { unitOf } from "./unit.js";
 import { dragSetting, startSetting, toneOf } from "./voi.js";
 
 const GAP = 2; // CSS pixels between panes that do not touch
 const EMPTY = { nonce: "", study: "", title: "", images: [], heatPeak: 0, aiHidden: false, model: null, banner: "" };
-const BANNER = "Research use only - not for diagnosis";
 
 export class Viewer extends EventTarget {
   /** Builds itself into `root`. Throws WebglMissing where the browser cannot show 16-bit pictures. */
@@ -30,6 +32,7 @@ export class Viewer extends EventTarget {
     this.rulers = new Map(); // image id -> [{from, to}]
     this.state = { ...OPENING };
     this.turn = 0;
+    this.unit = 1; // see unit.js
     this.chosen = null; // {id, time} of the image last clicked
     this.controls = new Controls(this);
     this.canvas = this.controls.canvas;
@@ -49,10 +52,6 @@ export class Viewer extends EventTarget {
     this.resize();
   }
 
-  get banner() {
-    return this.study.banner || BANNER;
-  }
-
   get activePane() {
     const filled = this.panes.filter((pane) => pane.image);
     const active = filled.filter((pane) => pane.slot.key === this.state.active);
@@ -65,6 +64,7 @@ export class Viewer extends EventTarget {
   async load(payload) {
     const started = performance.now();
     const study = { ...EMPTY, ...JSON.parse(JSON.stringify(payload ?? EMPTY)) };
+    if (payload && !study.banner) throw new TypeError("viewer.load: the payload has no banner");
     const again = study.study !== "" && study.study === this.study.study;
     this.study = study;
     this.turn += 1;
@@ -75,7 +75,7 @@ export class Viewer extends EventTarget {
       this.pages.clear();
       this.chosen = null;
       this.rulers.clear();
-      this.state.invert = false;
+      Object.assign(this.state, { invert: false, fit: OPENING.fit });
       this.state.layout = openingLayout(this.slots);
       this.state.active = (filledSlots(this.slots)[0] ?? this.slots[0]).key;
     }
@@ -126,13 +126,16 @@ export class Viewer extends EventTarget {
 
   measurePanes() {
     const gap = Math.round(GAP * this.pixelRatio);
-    const rects = paneRects(this.canvas.width, this.canvas.height, this.layout, gap);
-    this.panes.forEach((pane, index) => { pane.rect = rects[index]; });
     const filled = this.panes.filter((pane) => pane.image);
+    for (const pane of filled) pane.box = fitBox(pane.image, this.state.fit === "image");
+    const shares = rowShares(this.layout.rows, filled);
+    const rects = paneRects(this.canvas.width, this.canvas.height, this.layout, gap, shares);
+    this.panes.forEach((pane, index) => { pane.rect = rects[index]; });
     const scales = commonScales(filled);
     filled.forEach((pane, index) => {
+      const { rect, image, box } = pane;
       pane.fitScale = scales[index];
-      if (pane.fitted || !pane.view) pane.view = hungView(pane.rect, pane.image, scales[index]);
+      if (pane.fitted || !pane.view) pane.view = hungView(rect, image, scales[index], box, upward(image) === "H");
     });
   }
 
@@ -141,6 +144,8 @@ export class Viewer extends EventTarget {
   }
 
   resize() {
+    this.unit = unitOf(this.root.getBoundingClientRect());
+    this.root.style.setProperty("--mv-unit", this.unit);
     const { width, height } = this.controls.stage.getBoundingClientRect();
     if (width < 1 || height < 1) return; // hidden, such as on another tab
     this.canvas.width = Math.round(width * this.pixelRatio);
@@ -164,10 +169,16 @@ export class Viewer extends EventTarget {
       this.arrange();
       this.loadVisible(performance.now());
     }
+    if ("fit" in changes && this.layout) this.refit();
     if (before.aiHidden && !this.state.aiHidden) this.loader.prefetch(this.study.images); // heatmaps were not fetched
     this.painter.retone();
     this.controls.refresh();
     this.emitState();
+  }
+
+  /** The layout that the study would open in, such as when more of its images have arrived. */
+  hangAnew() {
+    this.set({ layout: openingLayout(this.slots) });
   }
 
   /** The active slot, or the first other one if only that has a prior. */
@@ -241,11 +252,16 @@ export class Viewer extends EventTarget {
     this.emitState();
   }
 
+  /** Fits the breasts; where they are fitted already, the whole images. */
   fit() {
-    for (const pane of this.panes) Object.assign(pane, { fitted: true, resample: true, tone: true });
+    const fitted = this.state.fit === "breast" && this.panes.every((pane) => !pane.image || pane.fitted);
+    this.set({ fit: fitted ? "image" : "breast" });
+  }
+
+  refit() {
+    for (const pane of this.panes) pane.fitted = true;
     this.measurePanes();
-    this.painter.schedule();
-    this.emitState();
+    this.painter.everything();
   }
 
   /** One image pixel = one device pixel, about a canvas point or the middle of the active pane's chest wall. */
@@ -300,8 +316,7 @@ export class Viewer extends EventTarget {
   /** Back to how the study opened: first VOI, no invert, fit. */
   reset() {
     this.settings.clear();
-    this.fit();
-    this.set({ invert: false });
+    this.set({ invert: false, fit: OPENING.fit });
   }
 
   // ---- pictures, events, context -----------------------------------------------------------------------------
