@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from mammo_core.calibration import Calibration, fit_platt, log_odds, prior_shift, probability, sigmoid
+from mammo_core.calibration import Calibration, calibration_line, fit_platt, log_odds, prior_shift, probability, sigmoid
 from mammo_core.errors import InputError
 
 
@@ -87,3 +87,31 @@ def test_prevalences_out_of_range_are_named():
 def test_sigmoid_at_the_ends():
     np.testing.assert_array_equal(sigmoid(np.array([-1000.0, 0.0, 1000.0])), [0.0, 0.5, 1.0])
     assert sigmoid(np.array([log_odds(0.02)]))[0] == pytest.approx(0.02)
+
+
+def test_the_calibration_line_of_true_probabilities_is_one_and_nought():
+    rng = np.random.default_rng(3)
+    p = sigmoid(rng.normal(-1, 1.5, 40_000))
+    line = calibration_line(p, rng.random(40_000) < p)
+    assert (line.slope, line.intercept) == pytest.approx((1, 0), abs=0.04)
+
+
+def test_the_calibration_line_agrees_with_logistic_regression():
+    rng = np.random.default_rng(4)
+    odds = rng.normal(0, 2, 300)
+    labels = rng.random(300) < sigmoid(0.5 * odds + 0.3)
+    weights = rng.integers(0, 4, 300).astype(np.float64)
+    fitted = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(odds[:, None], labels, sample_weight=weights)
+    line = calibration_line(sigmoid(odds), labels, weights)
+    assert line.slope == pytest.approx(fitted.coef_[0, 0], rel=1e-4)
+    # Shifted by the intercept, the probabilities add up to the positives.
+    assert weights @ sigmoid(odds + line.intercept) == pytest.approx(weights @ labels)
+
+
+def test_a_calibration_line_that_does_not_exist():
+    parted = calibration_line(np.array([0.1, 0.4, 0.6, 1.0]), np.array([False, False, True, True]))
+    assert math.isnan(parted.slope)
+    assert math.isfinite(parted.intercept)
+    assert math.isnan(calibration_line(np.array([0.1, 0.4]), np.array([True, True])).intercept)
+    with pytest.raises(InputError, match="outside 0 to 1"):
+        calibration_line(np.array([-0.1, 0.4]), np.array([True, False]))

@@ -3,6 +3,8 @@
 Knows nothing of models: logits and labels in, a :class:`Calibration` out.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
@@ -12,6 +14,8 @@ from mammo_core.settings import Settings
 
 _STEPS = 100
 _TOLERANCE = 1e-10
+_FARTHEST = 16.0
+"""Log-odds beyond which a probability counts as this far: one part in nine million from certainty."""
 
 
 class Calibration(Settings):
@@ -83,31 +87,66 @@ def fit_platt(logits: NDArray[np.float64], labels: NDArray[np.bool_]) -> tuple[f
     # Newton on standardised logits: the Hessian is then well scaled whatever the model's units.
     mean, scale = float(logits.mean()), float(logits.std()) or 1.0
     design = np.stack([(logits - mean) / scale, np.ones_like(logits)], axis=1)
-    found = np.array([0.0, log_odds((positives + 1) / (labels.size + 2))])
-    for _ in range(_STEPS):
-        step = _newton_step(design, target, found)
-        found = found + step
-        if np.abs(step).max() < _TOLERANCE:
-            break
+    found = _logistic(design, target, np.ones(labels.size), np.zeros(labels.size))
     slope = float(found[0]) / scale
     if slope <= 0:
         raise InputError("calibration", f"slope {slope:.3g} is not positive: scores do not rise with the label")
     return slope, float(found[1]) - slope * mean
 
 
-def _newton_step(
-    design: NDArray[np.float64], target: NDArray[np.float64], found: NDArray[np.float64]
+@dataclass(frozen=True)
+class CalibrationLine:
+    """How probabilities must be bent to fit the truth: slope 1 and intercept 0 where they are right already."""
+
+    slope: float
+    """Below 1: too sure of itself at both ends. NaN where the scores part the classes without a fault."""
+    intercept: float
+    """Log-odds to add, the slope being left at 1 (calibration in the large). Above 0: probabilities too low."""
+
+
+def calibration_line(
+    probabilities: NDArray[np.float64], labels: NDArray[np.bool_], weights: NDArray[np.float64] | None = None
+) -> CalibrationLine:
+    """Calibration slope and intercept of probabilities ``(N,)`` by logistic regression on their log-odds.
+
+    Cox (1958); Van Calster et al., J Clin Epidemiol 74:167-176 (2016). Both are NaN where a class is missing.
+    Raises InputError where a probability is outside [0, 1].
+    """
+    if probabilities.size and not (probabilities.min() >= 0 and probabilities.max() <= 1):
+        raise InputError("calibration line", "a score is outside 0 to 1, or no number: it is no probability")
+    weights = np.ones(labels.size) if weights is None else weights
+    drawn = weights > 0
+    y, weight = labels[drawn].astype(np.float64), weights[drawn]
+    if not 0 < y.sum() < y.size:
+        return CalibrationLine(float("nan"), float("nan"))
+    with np.errstate(divide="ignore"):
+        odds = np.log(probabilities[drawn]) - np.log1p(-probabilities[drawn])
+    odds = np.clip(odds, -_FARTHEST, _FARTHEST)
+    ones = np.ones_like(odds)
+    intercept = _logistic(ones[:, None], y, weight, odds)[0]
+    parted = odds[y == 1].min() >= odds[y == 0].max() or odds.min() == odds.max()
+    slope = float("nan") if parted else _logistic(np.stack([odds, ones], axis=1), y, weight, 0 * odds)[0]
+    return CalibrationLine(slope=float(slope), intercept=float(intercept))
+
+
+def _logistic(
+    design: NDArray[np.float64], target: NDArray[np.float64], weight: NDArray[np.float64], offset: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """One damped Newton step for logistic regression: halved until the loss does not rise."""
+    """Weighted logistic regression by damped Newton steps: design ``(N, K)`` -> coefficients ``(K,)``."""
 
     def loss(at: NDArray[np.float64]) -> float:
-        x = design @ at
-        return float(np.sum(np.logaddexp(0, x) - target * x))
+        x = design @ at + offset
+        return float(weight @ (np.logaddexp(0, x) - target * x))
 
-    p = sigmoid(design @ found)
-    gradient = design.T @ (p - target)
-    hessian = design.T @ (design * (p * (1 - p))[:, None]) + 1e-12 * np.eye(2)
-    step = -np.linalg.solve(hessian, gradient)
-    while loss(found + step) > loss(found) + 1e-12 and np.abs(step).max() > _TOLERANCE:
-        step = step / 2
-    return np.asarray(step, np.float64)
+    found = np.zeros(design.shape[1])
+    now = loss(found)
+    for _ in range(_STEPS):
+        p = sigmoid(design @ found + offset)
+        hessian = design.T @ (design * (weight * p * (1 - p))[:, None]) + 1e-12 * np.eye(found.size)
+        step = np.linalg.solve(hessian, design.T @ (weight * (target - p)))
+        while (then := loss(found + step)) > now + 1e-12 and np.abs(step).max() > _TOLERANCE:
+            step = step / 2
+        found, now = found + step, then
+        if np.abs(step).max() < _TOLERANCE:
+            break
+    return found

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mammo_core.errors import InputError
-from mammo_core.metrics import bootstrap, sensitivity, specificity
+from mammo_core.intervals import bootstrap
+from mammo_core.metrics import roc_curve, sensitivity, specificity
+from mammo_core.prevalence import weights_at
 from mammo_core.settings import Settings
 
 
@@ -55,13 +57,12 @@ def at_specificity(
     It lies half-way between the highest score that must stay below and the next score up, so that rounding
     moves nobody across. Raises InputError where a class is missing or ``wanted`` is outside (0, 1].
     """
-    if not 0 < wanted <= 1:
-        raise InputError("wanted specificity", f"{wanted} is not in (0, 1]")
-    if labels.all() or not labels.any():
-        raise InputError("operating point", "needs both positive and negative units")
-    threshold = _threshold_at_specificity(scores, labels, wanted)
+    _check(labels, "specificity", wanted)
+    negatives = np.sort(scores[~labels])
+    # The smallest number of negatives below the threshold that reaches the wanted specificity.
+    below = int(np.ceil(wanted * negatives.size - 1e-9))
     return measured_at(
-        threshold,
+        _flagging(scores, scores > negatives[below - 1]),
         scores,
         labels,
         patients,
@@ -69,6 +70,100 @@ def at_specificity(
         unit=unit,
         source=source,
     )
+
+
+def at_sensitivity(
+    scores: NDArray[np.float64],
+    labels: NDArray[np.bool_],
+    patients: Sequence[str],
+    *,
+    wanted: float,
+    unit: str,
+    source: str,
+) -> OperatingPoint:
+    """Choose the most specific threshold whose sensitivity is at least ``wanted``; errors as `at_specificity`."""
+    _check(labels, "sensitivity", wanted)
+    positives = np.sort(scores[labels])
+    missed = positives.size - int(np.ceil(wanted * positives.size - 1e-9))
+    return measured_at(
+        _flagging(scores, scores >= positives[missed]),
+        scores,
+        labels,
+        patients,
+        rule=f"highest specificity at a sensitivity of at least {wanted:.0%}",
+        unit=unit,
+        source=source,
+    )
+
+
+def at_recall_rate(
+    scores: NDArray[np.float64],
+    labels: NDArray[np.bool_],
+    patients: Sequence[str],
+    *,
+    wanted: float,
+    unit: str,
+    source: str,
+    prevalence: float | None = None,
+) -> OperatingPoint:
+    """Choose the lowest threshold that flags at most ``wanted`` of all units, at the set's prevalence or a stated one.
+
+    Errors as `at_specificity`, and where ``prevalence`` is outside (0, 1).
+    """
+    _check(labels, "recall rate", wanted)
+    weights = np.ones(labels.size) if prevalence is None else weights_at(labels, prevalence)
+    _, place = np.unique(-scores, return_inverse=True)
+    recalled = np.cumsum(np.bincount(place, weights)) / weights.sum()
+    allowed = int((recalled <= wanted + 1e-9).sum())
+    stated = "" if prevalence is None else f" at a prevalence of {prevalence:.2%}"
+    return measured_at(
+        _flagging(scores, place < allowed),
+        scores,
+        labels,
+        patients,
+        rule=f"recall rate of at most {wanted:.1%}{stated}",
+        unit=unit,
+        source=source,
+    )
+
+
+def youden(
+    scores: NDArray[np.float64],
+    labels: NDArray[np.bool_],
+    patients: Sequence[str],
+    *,
+    unit: str,
+    source: str,
+) -> OperatingPoint:
+    """Choose the threshold with the highest sensitivity + specificity - 1 (Youden 1950), the higher of two equals.
+
+    Raises InputError where a class is missing.
+    """
+    _check(labels)
+    curve = roc_curve(scores, labels)
+    # Rounding must not decide between two that are equal on paper.
+    index = np.round(curve.sensitivity + curve.specificity - 1, 12)
+    return measured_at(
+        _flagging(scores, scores >= curve.thresholds[int(index.argmax())]),
+        scores,
+        labels,
+        patients,
+        rule="highest Youden index (sensitivity + specificity - 1)",
+        unit=unit,
+        source=source,
+    )
+
+
+def applied(
+    point: OperatingPoint,
+    scores: NDArray[np.float64],
+    labels: NDArray[np.bool_],
+    patients: Sequence[str],
+    *,
+    source: str,
+) -> OperatingPoint:
+    """Measure a threshold chosen elsewhere, unchanged, on these units; ``source`` says which they are."""
+    return measured_at(point.threshold, scores, labels, patients, rule=point.rule, unit=point.unit, source=source)
 
 
 def measured_at(
@@ -85,7 +180,7 @@ def measured_at(
 
     def rate(kind: str) -> Rate:
         measure = sensitivity if kind == "sensitivity" else specificity
-        found = bootstrap(lambda s, y: measure(s, y, threshold), scores, labels, patients)
+        found = bootstrap(lambda s, y, w: measure(s, y, threshold, w), scores, labels, patients)
         return Rate(value=found.value, low=found.low, high=found.high)
 
     return OperatingPoint(
@@ -100,12 +195,17 @@ def measured_at(
     )
 
 
-def _threshold_at_specificity(scores: NDArray[np.float64], labels: NDArray[np.bool_], wanted: float) -> float:
-    negatives = np.sort(scores[~labels])
-    # The smallest number of negatives below the threshold that reaches the wanted specificity.
-    below = int(np.ceil(wanted * negatives.size - 1e-9))
-    stays_below = negatives[below - 1]
-    above = scores[scores > stays_below]
-    if above.size == 0:
-        return float(np.nextafter(stays_below, np.inf))
-    return float((stays_below + above.min()) / 2)
+def _check(labels: NDArray[np.bool_], name: str = "", wanted: float = 1.0) -> None:
+    if not 0 < wanted <= 1:
+        raise InputError(f"wanted {name}", f"{wanted} is not in (0, 1]")
+    if labels.all() or not labels.any():
+        raise InputError("operating point", "needs both positive and negative units")
+
+
+def _flagging(scores: NDArray[np.float64], flagged: NDArray[np.bool_]) -> float:
+    """Threshold that flags these, the highest scores, and no other: half-way to the next score down."""
+    if not flagged.any():
+        return float(np.nextafter(scores.max(), np.inf))
+    lowest = float(scores[flagged].min())
+    below = scores[scores < lowest]
+    return (lowest + float(below.max())) / 2 if below.size else float(np.nextafter(lowest, -np.inf))
