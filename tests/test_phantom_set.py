@@ -1,19 +1,20 @@
 """Many phantom exams: the same on any number of workers, carried on, refused where they do not belong."""
 
-import csv
-import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
+from mammo_core.dicom import read_mammogram
 from mammo_core.errors import InputError
+from mammo_core.inputs import InputSettings, model_input
 from mammo_core.phantom import PhantomExam, PhantomSettings, make_exam
 from mammo_train import phantom_set
-from mammo_train.phantom_set import COLUMNS, phantom_command, write_set
+from mammo_train.phantom_set import phantom_command, write_set
+from mammo_train.prepared_set import open_prepared
 
 TINY = PhantomSettings(height=128, prevalence=0.5)
+SMALL = InputSettings(height=128, width=96)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -29,40 +30,54 @@ def test_exams_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
 
 
 def test_prepared_set_keeps_the_contract(tmp_path: Path) -> None:
-    write_set(TINY, tmp_path / "set", studies=4, seed=7, form="prepared", workers=1)
-    with (tmp_path / "set" / "table.csv").open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    assert tuple(rows[0]) == COLUMNS
-    assert [row["laterality"] + row["view"] for row in rows] == ["RCC", "LCC", "RMLO", "LMLO"] * 4
-    assert len({row["patient_id"] for row in rows}) == 4
-    assert {row["implant"] for row in rows} == {"0"}
-    prepared = json.loads((tmp_path / "set" / "prepared.json").read_text(encoding="utf-8"))
-    assert prepared["counts"] == {"exams": 4, "images": 16, "exams_with_cancer": 2}
-    sick = {row["patient_id"] for row in rows if row["cancer"] == "1"}
-    assert len(sick) == 2
-    for row in rows:
-        picture, mask = (
-            cv2.imread(str(tmp_path / "set" / row[name]), cv2.IMREAD_UNCHANGED) for name in ("file", "mask")
-        )
-        assert picture is not None
+    write_set(TINY, tmp_path / "set", studies=4, seed=7, form="prepared", inputs=SMALL, workers=1)
+    found = open_prepared(tmp_path / "set")
+    table = found.table
+    assert (table["laterality"] + table["view"]).tolist() == ["RCC", "LCC", "RMLO", "LMLO"] * 4
+    assert table["patient_id"].nunique() == 4
+    assert table["implant"].tolist() == [0.0] * 16
+    assert set(table["source"]) == {"phantom"}
+    assert found.inputs == SMALL
+    assert found.record.counts is not None
+    assert (found.record.counts["images"], found.record.counts["patients_with_cancer"]) == (16, 2)
+    assert table.loc[table["cancer"], "patient_id"].nunique() == 2
+    for row in range(16):
+        mask = found.mask(row)
         assert mask is not None
-        assert picture.dtype == np.uint8
-        assert picture.shape == mask.shape
-        chest = picture[:, -4:] if row["laterality"] == "R" else picture[:, :4]
-        assert (chest > 60).mean() > 0.5
+        assert mask.any() == bool(table["lesion_type"][row])
+        assert (found.image(row)[32:96, :4] > 60).mean() > 0.5
+
+
+def test_prepared_pictures_are_those_of_the_exams_files(tmp_path: Path) -> None:
+    settings = PhantomSettings(height=256, prevalence=1.0)
+    write_set(settings, tmp_path / "exams", studies=1, seed=3, form="exams", workers=1)
+    write_set(settings, tmp_path / "set", studies=1, seed=3, form="prepared", inputs=SMALL, workers=1)
+    found = open_prepared(tmp_path / "set")
+    for row in range(4):
+        name = found.table["laterality"][row] + found.table["view"][row]
+        mammogram = read_mammogram(tmp_path / "exams" / "phantom-3-00000" / f"{name}.dcm", target=SMALL.target)
+        assert np.array_equal(found.image(row), np.rint(model_input(mammogram, SMALL)[0][0] * 255))
 
 
 def test_lesion_columns_point_at_the_mask(tmp_path: Path) -> None:
     settings = PhantomSettings(height=192, prevalence=1.0, benign_share=0.0)
-    write_set(settings, tmp_path / "set", studies=3, seed=2, form="prepared", workers=1)
-    with (tmp_path / "set" / "table.csv").open(newline="", encoding="utf-8") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["lesion_type"] == "spiculated mass"]
-    assert rows
+    write_set(settings, tmp_path / "set", studies=3, seed=2, form="prepared", inputs=SMALL, workers=1)
+    found = open_prepared(tmp_path / "set")
+    rows = np.flatnonzero(found.table["lesion_type"] == "spiculated mass")
+    assert len(rows)
     for row in rows:
-        mask = cv2.imread(str(tmp_path / "set" / row["mask"]), cv2.IMREAD_UNCHANGED)
+        mask = found.mask(int(row))
         assert mask is not None
-        assert row["lesion_malignant"] == "1"
-        assert mask[int(float(row["lesion_y"])), int(float(row["lesion_x"]))] == 1
+        assert found.table["lesion_malignant"][row] == "1"
+        assert mask[int(float(found.table["lesion_y"][row])), int(float(found.table["lesion_x"][row]))]
+
+
+def test_another_size_needs_another_folder(tmp_path: Path) -> None:
+    write_set(TINY, tmp_path / "set", studies=1, seed=7, form="prepared", inputs=SMALL, workers=1)
+    with pytest.raises(InputError, match="was made with inputs"):
+        write_set(TINY, tmp_path / "set", studies=1, seed=7, form="prepared", workers=1)
+    with pytest.raises(InputError, match="was made with made_from"):
+        write_set(TINY, tmp_path / "set", studies=1, seed=8, form="prepared", inputs=SMALL, workers=1)
 
 
 def test_an_interrupted_set_is_carried_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,8 +131,10 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_command_shows_progress_and_makes_what_was_asked(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    phantom_command(tmp_path / "set", studies=1, seed=3, prevalence=1.0, form="prepared", height=128, workers=1)
+    out, size = tmp_path / "set", "128x96"
+    phantom_command(out, studies=1, seed=3, prevalence=1.0, form="prepared", height=128, size=size, workers=1)
     assert "phantom exams" in capfd.readouterr().err
-    record = json.loads((tmp_path / "set" / "phantoms.json").read_text(encoding="utf-8"))
-    assert (record["seed"], record["settings"]["prevalence"], record["settings"]["height"]) == (3, 1.0, 128)
-    assert len(list((tmp_path / "set" / "images").glob("*.png"))) == 4
+    found = open_prepared(out)
+    made_from = found.record.made_from
+    assert (made_from["seed"], made_from["phantom"]["prevalence"], made_from["phantom"]["height"]) == (3, 1.0, 128)
+    assert found.image(3).shape == (128, 96)

@@ -1,10 +1,8 @@
-"""Many phantom exams: as DICOM exams, or as a prepared set to train on.
+"""Many phantom exams: as DICOM exams, or as a prepared set to train on (`mammo_train.prepared_set`).
 
 Knows nothing of models. Exams are made by several processes; what comes out does not depend on how many.
 """
 
-import csv
-import io
 import json
 import multiprocessing
 import os
@@ -13,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from rich.console import Console
@@ -21,45 +19,39 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mammo_core.errors import InputError
 from mammo_core.files import write_atomic
-from mammo_core.mammogram import display_pixels, hang
-from mammo_core.phantom import PhantomExam, PhantomSettings, PhantomView, make_exam, to_mammogram, write_exam
-from mammo_core.phantom.write import png, truth
+from mammo_core.inputs import InputSettings, Placement, model_input
+from mammo_core.phantom import PhantomExam, PhantomSettings, PhantomView, make_exam, write_exam
+from mammo_core.phantom.write import truth
+from mammo_train.phantom_views import as_read
+from mammo_train.prepared_picture import picture_png, placed_mask, quantised
+from mammo_train.prepared_set import TABLE, Record, claim, size_of, write_record
+from mammo_train.table import counts, normal_row, table_csv
 
 Form = Literal["exams", "prepared"]
 RECORD = "phantoms.json"
-"""What a folder was made from: another seed or other settings do not carry on in it."""
-COLUMNS = (
-    "image_id",
-    "patient_id",
-    "laterality",
-    "view",
-    "cancer",
-    "file",
-    "age",
-    "density",
-    "implant",
-    "site_id",
-    "machine_id",
-    "source",
-    "mask",
-    "lesion_type",
-    "lesion_malignant",
-    "lesion_size_mm",
-    "lesion_x",
-    "lesion_y",
-    "lesion_visible",
-)
+"""What a folder of exams was made from: another seed or other settings do not carry on in it."""
+NOTE = "Every image is synthetic: what is found here says nothing of real breasts."
 
 
 def phantom_command(
-    out: Path, *, studies: int, seed: int, prevalence: float, form: Form, height: int, workers: int | None = None
+    out: Path,
+    *,
+    studies: int,
+    seed: int,
+    prevalence: float,
+    form: Form,
+    height: int,
+    size: str = "512x320",
+    workers: int | None = None,
 ) -> None:
     """Make ``studies`` phantom exams in ``out`` with a progress bar on stderr.
 
-    Exams that are there already are kept, so an interrupted command is carried on by giving it again.
-    ``workers`` is the number of processes, all cores if None. Raises InputError for a folder of something else.
+    Exams that are there already are kept, so an interrupted command is carried on by giving it again. ``height`` is
+    the rows of every picture of an exam, ``size`` the rows x columns of the pictures of a prepared set. ``workers``
+    is the number of processes, all cores if None. Raises InputError for a folder of something else.
     """
     settings = PhantomSettings(height=height, prevalence=prevalence)
+    inputs = size_of(size)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -75,6 +67,7 @@ def phantom_command(
             studies=studies,
             seed=seed,
             form=form,
+            inputs=inputs,
             workers=workers,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
@@ -87,28 +80,33 @@ def write_set(
     studies: int,
     seed: int,
     form: Form,
+    inputs: InputSettings | None = None,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Write exams 0 to ``studies - 1`` of the set with ``seed`` into ``out``.
 
-    ``form`` "exams": a folder of DICOM files, masks and truth.json per exam. "prepared": table.csv, images/*.png
-    (hung, breast-cropped, 8 bit, MONOCHROME2), masks/*.png of the same size, truth/*.json per exam, prepared.json.
+    ``form`` "exams": a folder of DICOM files, masks and truth.json per exam. "prepared": a prepared set whose
+    pictures are what a model with these ``inputs`` sees of the exams' files, with masks, and truth/*.json per exam.
     ``progress`` is called with the number of exams done and their total.
     """
     if studies < 1:
         raise InputError("studies", f"is {studies}, expected 1 or more")
-    _claim(out, settings, seed, form)
+    plain = (inputs or InputSettings()).model_copy(update={"mean": (0.0,), "std": (1.0,)})
+    if form == "exams":
+        _claim(out, settings, seed)
+    else:
+        claim(out, _record(settings, plain, seed))
     missing = [index for index in range(studies) if not _finished(out, seed, index, form).is_file()]
     done = studies - len(missing)
     if progress:
         progress(done, studies)
-    for _ in _each(partial(_write_one, settings, seed, form, out), missing, workers):
+    for _ in _each(partial(_write_one, settings, seed, form, plain, out), missing, workers):
         done += 1
         if progress:
             progress(done, studies)
     if form == "prepared":
-        _write_table(settings, out, studies, seed)
+        _write_table(_record(settings, plain, seed), out, studies, seed)
 
 
 def exam_name(seed: int, index: int) -> str:
@@ -122,9 +120,15 @@ def _finished(out: Path, seed: int, index: int, form: Form) -> Path:
     return out / name / "truth.json" if form == "exams" else out / "truth" / f"{name}.json"
 
 
-def _claim(out: Path, settings: PhantomSettings, seed: int, form: Form) -> None:
-    """Write down what the folder is made from, or check that it is the same as before."""
-    record = {"form": form, "seed": seed, "settings": settings.model_dump(mode="json")}
+def _record(settings: PhantomSettings, inputs: InputSettings, seed: int) -> Record:
+    """Return what the prepared form says of itself before it is made."""
+    made_from = {"seed": seed, "phantom": settings.model_dump(mode="json")}
+    return Record(source="phantom", inputs=inputs, made_from=made_from, notes=(NOTE,))
+
+
+def _claim(out: Path, settings: PhantomSettings, seed: int) -> None:
+    """Write down what a folder of exams is made from, or check that it is the same as before."""
+    record = {"form": "exams", "seed": seed, "settings": settings.model_dump(mode="json")}
     path = out / RECORD
     if not path.exists():
         if out.is_file():
@@ -166,78 +170,60 @@ def _start_worker() -> None:
     cv2.setNumThreads(1)
 
 
-def _write_one(settings: PhantomSettings, seed: int, form: Form, out: Path, index: int) -> None:
+def _write_one(settings: PhantomSettings, seed: int, form: Form, inputs: InputSettings, out: Path, index: int) -> None:
     """Make one exam and write it; its truth is written last."""
     exam = make_exam(settings, seed, index)
     if form == "exams":
         write_exam(exam, out / exam_name(seed, index))
         return
-    rows = [_prepare(exam, view, out, exam_name(seed, index)) for view in exam.views]
+    rows = [_prepare(exam, view, inputs, out, exam_name(seed, index)) for view in exam.views]
     text = json.dumps({**truth(exam, exam.views), "rows": rows}, indent=1) + "\n"
     write_atomic(_finished(out, seed, index, form), text.encode())
 
 
-def _prepare(exam: PhantomExam, view: PhantomView, out: Path, name: str) -> dict[str, Any]:
-    """Write one view's picture and mask, hung and cropped to the breast; return its row of the table."""
-    mammogram = to_mammogram(exam, view)
-    y0, x0, y1, x1 = mammogram.header.breast_box
-    shown = np.rint(display_pixels(mammogram)[y0:y1, x0:x1] * 255).astype(np.uint8)
+def _prepare(exam: PhantomExam, view: PhantomView, inputs: InputSettings, out: Path, name: str) -> dict[str, str]:
+    """Write what a model sees of one view, and its mask; return its row of the table."""
+    shown, placement = model_input(as_read(exam, view), inputs)
     image_id = f"{name}-{view.laterality}{view.view}"
-    for folder, picture in (("images", shown), ("masks", view.mask[y0:y1, x0:x1])):
-        turned = np.ascontiguousarray(hang(picture, view.hanging))
-        write_atomic(out / folder / f"{image_id}.png", png(turned))
-    return {
+    mask = placed_mask(view.mask, placement, (view.mask.shape[0], view.mask.shape[1]))
+    write_atomic(out / "images" / f"{image_id}.png", picture_png(quantised(shown[0], 8)))
+    write_atomic(out / "masks" / f"{image_id}.png", picture_png(mask))
+    row = {
         "image_id": image_id,
         "patient_id": exam.patient_id,
         "laterality": view.laterality,
         "view": view.view,
-        "cancer": int(view.cancer),
+        "cancer": str(int(view.cancer)),
         "file": f"images/{image_id}.png",
-        "age": exam.age,
+        "age": str(exam.age),
         "density": exam.density,
-        "implant": 0,
+        "implant": "0",
         "site_id": "phantom",
         "machine_id": exam.vendor.letter,
         "source": "phantom",
         "mask": f"masks/{image_id}.png",
-        **_lesion_columns(exam, view, (y0, x0, y1, x1)),
     }
+    return normal_row(row | _lesion_columns(exam, view, placement))
 
 
-def _lesion_columns(exam: PhantomExam, view: PhantomView, box: tuple[int, int, int, int]) -> dict[str, str]:
+def _lesion_columns(exam: PhantomExam, view: PhantomView, placement: Placement) -> dict[str, str]:
     """Return the view's lesions, one value each, joined by ";"; positions in pixels of the prepared picture."""
-    y0, x0, y1, x1 = box
     kinds = [exam.lesions[seen.number - 1][1] for seen in view.lesions]
-    across = [x1 - seen.x if view.hanging.flip_horizontal else seen.x - x0 for seen in view.lesions]
-    down = [y1 - seen.y if view.hanging.flip_vertical else seen.y - y0 for seen in view.lesions]
+    places = placement.to_input(np.array([(seen.x, seen.y) for seen in view.lesions], np.float64).reshape(-1, 2))
     return {
         "lesion_type": ";".join(lesion.kind for lesion in kinds),
         "lesion_malignant": ";".join(str(int(lesion.malignant)) for lesion in kinds),
         "lesion_size_mm": ";".join(f"{lesion.size_mm:.1f}" for lesion in kinds),
-        "lesion_x": ";".join(f"{value:.1f}" for value in across),
-        "lesion_y": ";".join(f"{value:.1f}" for value in down),
+        "lesion_x": ";".join(f"{x:.1f}" for x in places[:, 0]),
+        "lesion_y": ";".join(f"{y:.1f}" for y in places[:, 1]),
         "lesion_visible": ";".join(str(int(seen.visible)) for seen in view.lesions),
     }
 
 
-def _write_table(settings: PhantomSettings, out: Path, studies: int, seed: int) -> None:
+def _write_table(record: Record, out: Path, studies: int, seed: int) -> None:
     """Gather the rows of all exams into table.csv, and what was done into prepared.json."""
-    stream = io.StringIO(newline="")
-    writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    sick = 0
+    rows: list[dict[str, str]] = []
     for index in range(studies):
-        exam = json.loads(_finished(out, seed, index, "prepared").read_text(encoding="utf-8"))
-        sick += bool(exam["cancer"])
-        writer.writerows(exam["rows"])
-    write_atomic(out / "table.csv", stream.getvalue().encode())
-    prepared = {
-        "schema": 1,
-        "source": "phantom",
-        "settings": settings.model_dump(mode="json"),
-        "seed": seed,
-        "orientation": "hung",
-        "counts": {"exams": studies, "images": 4 * studies, "exams_with_cancer": sick},
-        "refused": [],
-    }
-    write_atomic(out / "prepared.json", (json.dumps(prepared, indent=1) + "\n").encode())
+        rows += json.loads(_finished(out, seed, index, "prepared").read_text(encoding="utf-8"))["rows"]
+    write_atomic(out / TABLE, table_csv(rows))
+    write_record(out, record.model_copy(update={"counts": counts(rows)}))

@@ -1,0 +1,25 @@
+"""Published data sets as they lie on disk, each in a module of its own, all turned into the same `Source`."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from mammo_core.errors import InputError
+from mammo_train.sources import cbis, folder, inbreast, rsna
+from mammo_train.sources.listing import Source, SourceImage
+
+__all__ = ["SOURCES", "Source", "SourceImage", "open_source"]
+
+SOURCES: Mapping[str, Callable[[Path], Source]] = {
+    "rsna": rsna.listed,
+    "inbreast": inbreast.listed,
+    "cbis": cbis.listed,
+    "folder": folder.listed,
+}
+"""Name -> what lists the data set in a folder."""
+
+
+def open_source(name: str, path: Path) -> Source:
+    """List a data set; `InputError` where ``path`` does not hold one of this layout."""
+    if not path.is_dir():
+        raise InputError(str(path), "is not a folder; expected the data set's")
+    return SOURCES[name](path)
