@@ -1,0 +1,84 @@
+"""From a score per image to a score per image, breast or patient, with its truth and its patient.
+
+Knows nothing of models: scores may be logits or probabilities. A reader averages the probabilities of a breast's
+views, so probabilities are what breasts are to be made of where they are compared with what is read.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mammo_core.errors import InputError
+
+How = Literal["mean", "max"]
+"""How a breast's views make one score."""
+
+
+@dataclass(frozen=True)
+class Units:
+    """One entry per unit, in the order of their keys."""
+
+    scores: NDArray[np.float64]
+    """(N,)."""
+    labels: NDArray[np.bool_]
+    """(N,): whether any image of the unit shows a cancer."""
+    patients: tuple[str, ...]
+    """Whose it is: what a bootstrap draws."""
+    keys: tuple[str, ...]
+    """What it is: image_id, ``patient_id/laterality``, or patient_id."""
+    unit: str
+    """ "image", "breast" or "patient"."""
+
+
+def by_image(table: pd.DataFrame, rows: NDArray[np.intp], scores: NDArray[np.float64]) -> Units:
+    """One unit per image; ``scores`` ``(len(rows),)`` belong to ``rows`` of the table."""
+    chosen = _chosen(table, rows, scores)
+    return _units(chosen, chosen["image_id"], "max", "image")
+
+
+def by_breast(table: pd.DataFrame, rows: NDArray[np.intp], scores: NDArray[np.float64], how: How = "mean") -> Units:
+    """One unit per breast (patient and laterality): the mean over its images, or their maximum."""
+    chosen = _chosen(table, rows, scores)
+    return _units(chosen, chosen["patient_id"] + "/" + chosen["laterality"], how, "breast")
+
+
+def by_patient(table: pd.DataFrame, rows: NDArray[np.intp], scores: NDArray[np.float64], how: How = "mean") -> Units:
+    """One unit per patient: the higher of her breasts, each made of its images as `by_breast` makes it."""
+    breasts = by_breast(table, rows, scores, how)
+    listed = pd.DataFrame({"patient_id": breasts.patients, "score": breasts.scores, "cancer": breasts.labels})
+    return _units(listed, listed["patient_id"], "max", "patient")
+
+
+def stacked(runs: Sequence[Units]) -> tuple[Units, NDArray[np.float64]]:
+    """Scores of several models on the same units: the units as the first has them, and all scores ``(R, N)``.
+
+    Raises InputError where they are not the same units with the same truth.
+    """
+    first = runs[0]
+    for number, other in enumerate(runs[1:], start=2):
+        if other.keys != first.keys or not np.array_equal(other.labels, first.labels):
+            sizes = f"{len(first.keys)} and {len(other.keys)} {first.unit} units"
+            raise InputError(f"scores of run {number}", f"are not of the same units as those of run 1 ({sizes})")
+    return first, np.stack([run.scores for run in runs])
+
+
+def _chosen(table: pd.DataFrame, rows: NDArray[np.intp], scores: NDArray[np.float64]) -> pd.DataFrame:
+    if scores.shape != rows.shape:
+        raise InputError("scores", f"are {scores.shape}, the rows of the table {rows.shape}; expected one each")
+    columns = ["image_id", "patient_id", "laterality", "cancer"]
+    return table[columns].iloc[rows].reset_index(drop=True).assign(score=scores.astype(np.float64))
+
+
+def _units(listed: pd.DataFrame, keys: pd.Series, how: str, unit: str) -> Units:
+    grouped = listed.groupby(keys.to_numpy(), sort=True)
+    return Units(
+        scores=grouped["score"].agg(how).to_numpy(np.float64),
+        labels=grouped["cancer"].any().to_numpy(np.bool_),
+        patients=tuple(grouped["patient_id"].first()),
+        keys=tuple(grouped["score"].first().index),
+        unit=unit,
+    )
