@@ -20,7 +20,7 @@ from mammo_core.checkpoint import (
 from mammo_core.errors import InputError
 from mammo_core.files import sha256_of
 from mammo_core.inputs import InputSettings
-from mammo_core.model import build_model
+from mammo_core.model import Architecture, build_model
 from mammo_core.model_files import bundled_models, find_model
 
 CALIBRATION = Calibration(
@@ -58,6 +58,23 @@ def test_everything_comes_back(tmp_path):
     torch.nn.init.normal_(same.head.weight)
     image = torch.rand(1, 1, 128, 96)
     torch.testing.assert_close(model_of(found)(image), same.eval()(image))
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_the_exponent_of_gem_pooling_comes_back(tmp_path, half):
+    model = build_model(Architecture(backbone="resnet10t", in_channels=1, pooling="gem"))
+    model.pool.excess.data.fill_(0.7)
+    header = made_checkpoint(tmp_path / "m.safetensors", pooling="gem").header
+    save_checkpoint(tmp_path / "m.safetensors", header, model.state_dict(), half=half)
+    found = model_of(load_checkpoint(tmp_path / "m.safetensors"))
+    assert found.pool.exponent.item() == pytest.approx(1 + math.log1p(math.exp(0.7)), abs=1e-3 if half else 1e-6)
+
+
+def test_weights_of_another_pooling_do_not_fit(tmp_path):
+    header = made_checkpoint(tmp_path / "m.safetensors", pooling="gem").header
+    model = build_model(Architecture(backbone="resnet10t", in_channels=1))
+    with pytest.raises(InputError, match=r"tensor 'pool\.excess' is missing"):
+        save_checkpoint(tmp_path / "m.safetensors", header, model.state_dict())
 
 
 def test_half_precision_is_half_the_size_and_is_cast_up(tmp_path):

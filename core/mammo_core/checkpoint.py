@@ -66,6 +66,21 @@ class ValidationScores(Settings):
             raise ValueError(f"patients, labels and scores differ in length: {sizes}")
 
 
+class TrainingRecord(Settings):
+    """Where a trained checkpoint comes from, exactly enough to make it again."""
+
+    recipe: str
+    """The recipe as TOML, overrides included."""
+    split_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Hash of the split's CSV text: who was trained on, and who was held out."""
+    data_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Hash of the prepared set's table.csv."""
+    seconds: float = Field(ge=0, allow_inf_nan=False)
+    """Time spent in training and validation."""
+    epochs: int = Field(ge=0)
+    """Epochs finished, over all phases."""
+
+
 class CheckpointHeader(Settings):
     """Everything in a checkpoint besides its weights: the JSON in the file's metadata."""
 
@@ -81,6 +96,8 @@ class CheckpointHeader(Settings):
     training_domain: Literal["phantom", "mammogram"]
     card: ModelCard
     validation: ValidationScores | None
+    training: TrainingRecord | None = None
+    """The run that made it; None where no run of this project did."""
 
     def model_post_init(self, _context: object) -> None:
         """Refuse an architecture that cannot take the input."""

@@ -3,6 +3,7 @@
 Knows nothing of images, files on disk other than a backbone's published weights, or how it is trained.
 """
 
+import math
 import re
 import warnings
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ import torch
 from pydantic import Field
 from timm.models import adapt_input_conv, group_parameters
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mammo_core.errors import InputError
 from mammo_core.settings import Settings
@@ -28,14 +30,20 @@ _PICTURES = 4
 _FIELD = 512
 """Random pictures over which a receptive field is averaged, and their side in pixels."""
 
+_GEM_START = math.log(math.expm1(2.0))
+"""Excess at which the exponent of GeM pooling is 3."""
+_GEM_LEAST = 1e-6
+"""Smallest value that GeM pooling counts, as its authors chose."""
+
 
 class Architecture(Settings):
     """Everything needed to build the network, before its weights."""
 
     backbone: str = Field(default="resnet101", pattern=r"^[a-z0-9_]+$")
     """timm's name of a convolutional backbone."""
-    pooling: Literal["avg", "max"] = "avg"
-    """How the feature map becomes one vector. With "avg" every cell's share of the logit is known exactly."""
+    pooling: Literal["avg", "max", "gem"] = "avg"
+    """How the feature map becomes one vector: its mean, its largest value, or a generalised mean that learns where
+    between the two to stand. With "avg" every cell's share of the logit is known exactly."""
     in_channels: Literal[1, 3] = 3
     """Channels of the input."""
 
@@ -49,6 +57,32 @@ class LayerGroup:
     parameters: tuple[str, ...]
 
 
+class GeneralisedMean(nn.Module):
+    """``(mean(x^p))^(1/p)`` over the cells of each channel, with one learnt exponent for all (GeM).
+
+    Radenovic, Tolias and Chum, TPAMI 2019: 1 is the mean, infinity the largest value, 3 their start. The exponent
+    is ``1 + softplus(excess)`` and so never falls below the mean's. Negative values count as none.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.excess = nn.Parameter(torch.tensor(_GEM_START))
+
+    @property
+    def exponent(self) -> Tensor:
+        """The exponent, more than 1, as a scalar."""
+        return 1 + functional.softplus(self.excess)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Feature map ``(N, K, h, w)`` -> ``(N, K)``, float32 whatever the autocast."""
+        with torch.autocast(features.device.type, enabled=False):
+            positive = features.float().clamp(min=_GEM_LEAST)
+            # The mean is the same whatever it is scaled by in between; by its peak no power over- or underflows.
+            peak = positive.detach().amax((2, 3), keepdim=True)
+            mean = (positive / peak).pow(self.exponent).mean((2, 3)).pow(1 / self.exponent)
+            return mean * peak[:, :, 0, 0]
+
+
 class Model(nn.Module):
     """``logit = head(pool(backbone(image)))``."""
 
@@ -56,6 +90,7 @@ class Model(nn.Module):
         super().__init__()
         self.architecture = architecture
         self.backbone = backbone
+        self.pool = GeneralisedMean() if architecture.pooling == "gem" else None
         self.head = nn.Linear(channels, 1)
 
     def features(self, images: Tensor) -> Tensor:
@@ -63,10 +98,16 @@ class Model(nn.Module):
         found: Tensor = self.backbone(images)
         return found
 
+    def pooled(self, features: Tensor) -> Tensor:
+        """Feature map ``(N, K, h, w)`` -> one vector per image ``(N, K)``."""
+        if self.pool is not None:
+            pooled: Tensor = self.pool(features)
+            return pooled
+        return features.mean((2, 3)) if self.architecture.pooling == "avg" else features.amax((2, 3))
+
     def logits(self, features: Tensor) -> Tensor:
         """Feature map ``(N, K, h, w)`` -> logits ``(N,)``."""
-        pooled = features.mean((2, 3)) if self.architecture.pooling == "avg" else features.amax((2, 3))
-        found: Tensor = self.head(pooled)
+        found: Tensor = self.head(self.pooled(features))
         return found[:, 0]
 
     def forward(self, images: Tensor) -> Tensor:
@@ -96,7 +137,7 @@ def layer_groups(model: Model) -> tuple[LayerGroup, ...]:
     """Split the model's parameters into stem, stages and head, for any backbone and without a rest.
 
     timm's own coarse grouping; what it puts after the last stage (a final norm or convolution) goes with
-    that stage.
+    that stage. The exponent of GeM pooling goes with the head.
     """
     # timm types group_matcher per model class; every backbone in its registry has one.
     matcher = model.backbone.group_matcher(coarse=True)  # type: ignore[operator]
@@ -104,7 +145,8 @@ def layer_groups(model: Model) -> tuple[LayerGroup, ...]:
     members = [[f"backbone.{name}" for name in found[key]] for key in sorted(found)]
     names = ["stem", *(f"stage{i}" for i in range(1, len(members)))]
     groups = [LayerGroup(name, tuple(part)) for name, part in zip(names, members, strict=True)]
-    return (*groups, LayerGroup("head", ("head.weight", "head.bias")))
+    rest = tuple(name for name, _ in model.named_parameters() if not name.startswith("backbone."))
+    return (*groups, LayerGroup("head", rest))
 
 
 def cell_shift(model: Model) -> tuple[float, float]:
