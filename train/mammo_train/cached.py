@@ -1,0 +1,202 @@
+"""Activations of frozen layers, computed once: the layers that learn then see them instead of pictures.
+
+Knows nothing of losses or phases' order. Frozen layers stay in evaluation mode, so what they give for a picture is
+always the same; learning from it is learning from the picture. With the head alone learning, an image is a
+vector, and tens of thousands of them a second go through.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import psutil
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, fx, nn
+
+from mammo_core.model import Model
+from mammo_core.phases import Phase
+from mammo_train.feed import Source, fixed_copies, in_evaluation, kept_variants
+from mammo_train.optimiser import trained_groups
+from mammo_train.precision import Network
+from mammo_train.sampling import Batch
+from mammo_train.scoring import batch_of
+
+Rows = NDArray[np.intp]
+
+MEMORY_SHARE = 0.5
+"""Part of the free memory that activations may take."""
+_TABLE_BATCH = 4096
+"""Cached images in a forward pass of validation, where an image is a vector."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A model in two: frozen layers, and those behind them."""
+
+    frozen: nn.Module
+    """Images ``(N, C, H, W)`` -> activations ``(N, ...)``."""
+    rest: nn.Module
+    """Activations -> feature map ``(N, K, h, w)``; it shares the model's layers."""
+
+
+class Activations:
+    """A `mammo_train.feed.Feed` of what the frozen layers gave for every training and validation image."""
+
+    def __init__(self, source: Source, cut: Cut, phase: Phase, half: torch.dtype | None, model: Model) -> None:
+        self.network = Network(model, cut.rest, half)
+        self._source = source
+        self._frozen = cut.frozen
+        self._half = half
+        self._phase = phase
+        self._copies = kept_variants(phase)
+        self._slots = np.empty(0, np.intp)
+        self._kept_on = torch.device("cpu")
+        self._training = torch.empty(0)
+        self._validation = torch.empty(0)
+
+    def bytes_for(self, rows: Rows) -> int:
+        """Work out from one image how much memory all will take, in bytes."""
+        one = self._activations(self._source.images.plain(rows[:1]))
+        return one.nbytes * (len(rows) * self._copies + len(self._source.validation))
+
+    def keep_on(self, place: torch.device) -> None:
+        """Choose the memory: the device's own, or the main memory."""
+        self._kept_on = place
+
+    def compute(self, rows: Rows, done: Callable[[int, int], None]) -> None:
+        """Run every image of ``rows``, in every variant, and the validation images through the frozen layers."""
+        source = self._source
+        self._slots = np.zeros(int(rows.max()) + 1, np.intp)
+        self._slots[rows] = np.arange(len(rows))
+        pairs = np.stack(np.meshgrid(np.arange(self._copies), rows, indexing="ij"), axis=-1).reshape(-1, 2)
+        total = len(pairs) + len(source.validation)
+
+        def varied(chosen: Rows) -> Tensor:
+            batch = Batch(pairs[chosen, 1], pairs[chosen, 0], len(chosen))
+            (_, pictures), *_ = source.images.varied([batch], self._phase.augmentation, seed=source.seed, epoch=0)
+            return self._activations(pictures)
+
+        def plain(chosen: Rows) -> Tensor:
+            return self._activations(source.images.plain(source.validation[chosen]))
+
+        self._training = self._all(varied, len(pairs), lambda number: done(number, total))
+        self._training = self._training.view(self._copies, len(rows), *self._training.shape[1:])
+        self._validation = self._all(plain, total - len(pairs), lambda number: done(len(pairs) + number, total))
+
+    def training(self, batches: Sequence[Batch], *, epoch: int) -> Iterator[tuple[Batch, Tensor]]:
+        """Batches with the activations of their images."""
+        for batch in batches:
+            slots = torch.from_numpy(self._slots[batch.rows]).to(self._kept_on)
+            copies = torch.from_numpy(fixed_copies(batch, epoch, self._copies).copies).to(self._kept_on)
+            yield batch, self._given(self._training[copies, slots])
+
+    def validation(self, done: Callable[[int, int], None]) -> NDArray[np.float64]:
+        """Logits of the validation rows, by every process for itself: they are quick."""
+        size = _TABLE_BATCH if self._validation[0].numel() < _TABLE_BATCH else batch_of(self._source.inputs)
+        parts = []
+        for start in range(0, len(self._validation), size):
+            given = self._given(self._validation[start : start + size])
+            parts.append(in_evaluation(self.network, given).cpu().double().numpy())
+            done(min(start + size, len(self._validation)), len(self._validation))
+        return np.concatenate(parts)
+
+    def _all(self, work: Callable[[Rows], Tensor], number: int, done: Callable[[int], None]) -> Tensor:
+        """Do ``work`` on 0 to ``number - 1``, a batch at a time, all processes together; keep what it gives."""
+        world, size = self._source.world, batch_of(self._source.inputs) * self._source.world.size
+        kept = torch.empty(0)
+        for start in range(0, number, size):
+            chosen = np.arange(start, min(start + size, number))
+            found = world.in_shares(work, chosen).to(self._kept_on)
+            if start == 0:
+                kept = torch.empty((number, *found.shape[1:]), dtype=found.dtype, device=found.device)
+            kept[start : start + len(chosen)] = found
+            done(start + len(chosen))
+        return kept
+
+    def _activations(self, pictures: Tensor) -> Tensor:
+        """Pictures ``(n, 1, H, W)`` -> what the frozen layers give, channels last: ``(n, ..., channels)``."""
+        shown = self._source.shown(pictures)
+        self._frozen.eval()
+        with torch.no_grad(), torch.autocast(shown.device.type, self._half, enabled=self._half is not None):
+            found: Tensor = self._frozen(shown)
+        return found.movedim(1, -1).contiguous()
+
+    def _given(self, kept: Tensor) -> Tensor:
+        """Kept activations ``(n, ..., channels)`` -> what `Cut.rest` takes, on the device, channels last."""
+        return kept.to(self._source.world.device, non_blocking=True).movedim(-1, 1)
+
+
+def place_for(needed: int, device: torch.device) -> torch.device | None:
+    """Where so many bytes of activations may be kept: on the device, in the main memory, or nowhere."""
+    if device.type == "cuda" and needed <= MEMORY_SHARE * torch.cuda.mem_get_info(device)[0]:
+        return device
+    return torch.device("cpu") if needed <= MEMORY_SHARE * psutil.virtual_memory().available else None
+
+
+def cut(model: Model, phase: Phase) -> Cut | None:
+    """Divide a model before the first layer that learns; None where it cannot be, or nothing before it is frozen.
+
+    With the head alone learning, pooling without parameters goes to the frozen side. Else the backbone's graph is
+    traced (torch.fx) and cut where a single tensor passes from the frozen to the learning part.
+    """
+    groups = trained_groups(model, phase)
+    if [group.name for group in groups] == ["head"]:
+        frozen = _Pooled(model) if model.pool is None else model.backbone
+        return Cut(frozen, nn.Identity())
+    learning = {name.removeprefix("backbone.") for group in groups for name in group.parameters}
+    try:
+        graph = _Tracer().trace(model.backbone)
+    except (fx.proxy.TraceError, TypeError, ValueError, RuntimeError, NotImplementedError):
+        return None
+    nodes = list(graph.nodes)
+    first = next(place for place, node in enumerate(nodes) if _learns(node, model.backbone, learning))
+    for place in range(first, 0, -1):
+        before = set(nodes[:place])
+        crossing = {given for node in nodes[place:] for given in node.all_input_nodes if given in before}
+        if len(crossing) == 1:
+            (node,) = crossing
+            if node.op == "placeholder":
+                return None
+            frozen = _part(model.backbone, nodes[:place], nodes[0], node)
+            return Cut(frozen, _part(model.backbone, nodes[place:-1], node, nodes[-1].all_input_nodes[0]))
+    return None
+
+
+class _Pooled(nn.Module):
+    """The backbone and its pooling, as a feature map of one cell ``(N, K, 1, 1)``, which pools to itself."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.model.pooled(self.model.features(images).float())[:, :, None, None]
+
+
+class _Tracer(fx.Tracer):
+    """Takes torch's and timm's layers whole: what they do in training and in evaluation stays theirs."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:  # noqa: ARG002 (fx's signature)
+        return m.__module__.startswith(("torch.nn", "timm.layers")) and not isinstance(m, nn.Sequential)
+
+
+def _learns(node: fx.Node, backbone: nn.Module, learning: set[str]) -> bool:
+    """Whether a step of the graph uses a parameter that learns."""
+    if node.op == "get_attr":
+        return node.target in learning
+    if node.op != "call_module":
+        return False
+    layer = backbone.get_submodule(str(node.target))
+    return any(f"{node.target}.{name}" in learning for name, _ in layer.named_parameters())
+
+
+def _part(backbone: nn.Module, nodes: Sequence[fx.Node], given: fx.Node, result: fx.Node) -> fx.GraphModule:
+    """Make a module of some steps of the graph; it shares the backbone's layers."""
+    graph = fx.Graph()
+    copied = {given: graph.placeholder("given")}
+    for node in nodes:
+        if node is not given:
+            copied[node] = graph.node_copy(node, lambda old: copied[old])
+    graph.output(copied[result])
+    return fx.GraphModule(backbone, graph)

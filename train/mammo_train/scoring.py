@@ -1,0 +1,78 @@
+"""A model over many prepared pictures: one logit each.
+
+Knows nothing of labels, or of training.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mammo_core.calibration import Calibration, probability, sigmoid
+from mammo_core.inputs import InputSettings
+from mammo_core.model import Model
+from mammo_train.dataset import Images, as_input
+from mammo_train.prepared_set import PreparedSet
+
+Rows = NDArray[np.intp]
+
+_PIXELS = 64 * 256 * 256
+"""Pixels in one forward pass: 64 of the study's pictures, without filling the memory with larger ones."""
+
+
+def input_batch(inputs: InputSettings, data: PreparedSet, rows: Rows) -> Tensor:
+    """Pictures in ``rows`` ``(N,)`` as the model sees them: float32 ``(N, C, H, W)``, normalised, channels last."""
+    images = Images(data, rows)
+    try:
+        return as_input(images.plain(rows), inputs)
+    finally:
+        images.close()
+
+
+def image_logits(
+    model: Model,
+    inputs: InputSettings,
+    data: PreparedSet,
+    rows: Rows,
+    *,
+    device: torch.device | str = "cpu",
+    batch: int | None = None,
+    tell: Callable[[int, int], None] | None = None,
+) -> NDArray[np.float64]:
+    """Logits float64 ``(N,)`` of the pictures in ``rows``, in float32 as `mammo_core.reader` computes them.
+
+    ``batch`` is the number of pictures in a forward pass, by default as many as have 4 megapixels; ``tell`` is
+    called with how many are done and their number.
+    """
+    images = Images(data, rows)
+    size = batch or batch_of(inputs)
+    model.to(device).to(memory_format=torch.channels_last).eval()
+    parts = [np.empty(0)]
+    try:
+        for start in range(0, len(rows), size):
+            found = logits_of(model, images, rows[start : start + size], inputs, torch.device(device))
+            parts.append(found.cpu().double().numpy())
+            if tell is not None:
+                tell(min(start + size, len(rows)), len(rows))
+    finally:
+        images.close()
+    return np.concatenate(parts)
+
+
+def logits_of(network: nn.Module, images: Images, rows: Rows, inputs: InputSettings, device: torch.device) -> Tensor:
+    """Logits float32 ``(n,)`` of one batch, on the device, by a network in evaluation mode."""
+    with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        found: Tensor = network(as_input(images.plain(rows).to(device), inputs))
+    return found
+
+
+def batch_of(inputs: InputSettings) -> int:
+    """Return how many pictures of this size go into one forward pass."""
+    return max(_PIXELS // (inputs.height * inputs.width), 1)
+
+
+def view_scores(calibration: Calibration | None, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scores in [0, 1] of views, as `mammo_core.reader` gives them: calibrated where the model is."""
+    return sigmoid(logits) if calibration is None else probability(calibration, logits)
