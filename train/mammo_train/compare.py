@@ -1,0 +1,265 @@
+"""A plan and a prepared set -> every arm trained within the same budget, and what tells the arms apart.
+
+Knows nothing of how training works. Runs are made one after the other in folders of their own, named by what they
+are made from: one that is finished is never made again, an interrupted one is carried on, a changed one is new.
+"""
+
+import csv
+import hashlib
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mammo_core.checkpoint import load_checkpoint, model_of
+from mammo_core.errors import InputError
+from mammo_core.files import write_atomic
+from mammo_core.metrics import roc_auc
+from mammo_train.budget import images_seen, within
+from mammo_train.comparison import ArmFound, Comparison, RunFound, arm_found, json_bytes, tables
+from mammo_train.comparison_page import comparison_page
+from mammo_train.contrasts import contrasts, measured
+from mammo_train.convergence import Curve, area_under, curve_of, reached
+from mammo_train.fit import fit
+from mammo_train.plan import Arm, Plan, dump_plan
+from mammo_train.prepared_set import PreparedSet
+from mammo_train.recipe import Recipe, dump_recipe, load_recipe
+from mammo_train.run import read_log
+from mammo_train.scoring import image_logits, view_scores
+from mammo_train.split import Split, make_split
+from mammo_train.units import Units, by_breast
+
+PLAN = "plan.toml"
+RESULT = "comparison.json"
+PAGE = "comparison.html"
+RUNS = "runs"
+RUNS_TOLD = "Runs"
+"""What progress over all runs is called."""
+HELD_OUT = "held_out.csv"
+"""In a run's folder: image_id and score of every held-out image. A run that has it is finished."""
+
+_FEW = 30
+"""Positive breasts below which the reader is warned."""
+
+Tell = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+Note = Callable[[str], None]
+"""Called with lines for a person."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run that the plan asks for."""
+
+    arm: Arm
+    seed: int
+    fold: int | None
+    recipe: Recipe
+    """Within the budget, with this seed."""
+    split: Split
+    part: str
+    """Which part is held out: "test", or "validation" where there is no test part."""
+    folder: str
+    """Run folder, relative to the comparison's: named by everything that the run is made from."""
+
+
+def trials(plan: Plan, data: PreparedSet) -> tuple[Trial, ...]:
+    """All runs of the plan, the arms taking turns, so that an interrupted comparison is balanced.
+
+    Raises InputError where a recipe does not load or does not fit the budget, or the set cannot be divided.
+    """
+    recipes = [load_recipe(arm.recipe, (*plan.overrides, *arm.overrides)) for arm in plan.arms]
+    found = []
+    for number, settings in enumerate(plan.splits()):
+        split = make_split(data.table, settings)
+        rows = split.rows(data.table, "train")
+        fold = None if plan.split.folds is None else number
+        cut = [within(recipe, plan.budget, data.table, rows) for recipe in recipes]
+        for seed in plan.seeds:
+            for arm, recipe in zip(plan.arms, cut, strict=True):
+                asked = recipe.model_copy(update={"seed": seed, "split": settings})
+                made_from = f"{dump_recipe(asked)}{plan.budget.seconds}{split.sha256}{data.sha256}"
+                identity = hashlib.sha256(made_from.encode()).hexdigest()[:8]
+                where = f"{arm.name}-seed{seed}" if fold is None else f"{arm.name}-seed{seed}-fold{fold}"
+                part = "test" if "test" in split.parts() else "validation"
+                folder = f"{RUNS}/{where}-{identity}"
+                found.append(Trial(arm, seed, fold, asked, split, part, folder))
+    return tuple(found)
+
+
+def compare(plan: Plan, data: PreparedSet, out: Path, *, tell: Tell, note: Note) -> Comparison:
+    """Make the runs that are missing, then measure, and write JSON, CSV files and the report into ``out``.
+
+    Raises InputError for a plan or a set that cannot be used, naming the run where training fails; `Stopped` passes
+    through, and the same call carries on.
+    """
+    asked = trials(plan, data)
+    write_atomic(out / PLAN, dump_plan(plan).encode())
+    scores = []
+    for number, trial in enumerate(asked):
+        tell(RUNS_TOLD, number, len(asked))
+        scores.append(_scores_of(trial, plan, data, out, tell, note))
+    tell(RUNS_TOLD, len(asked), len(asked))
+    note("measuring")
+    found = _found(plan, data, out, asked, scores)
+    for name, text in tables(found).items():
+        write_atomic(out / name, text)
+    write_atomic(out / PAGE, comparison_page(found).encode())
+    write_atomic(out / RESULT, json_bytes(found))
+    return found
+
+
+def _scores_of(trial: Trial, plan: Plan, data: PreparedSet, out: Path, tell: Tell, note: Note) -> NDArray[np.float64]:
+    """Scores of the held-out images in the order of their rows: of a finished run, else after making it."""
+    run = out / trial.folder
+    rows = trial.split.rows(data.table, trial.part)
+    names = data.table["image_id"].iloc[rows].tolist()
+    if (run / HELD_OUT).exists():
+        return _read_scores(run / HELD_OUT, names)
+    note(f"{trial.folder}: {' then '.join(phase.name for phase in trial.recipe.phases)}")
+    try:
+        checkpoint = load_checkpoint(
+            fit(
+                trial.recipe,
+                data,
+                trial.split,
+                run,
+                resume=True,
+                seconds=plan.budget.seconds,
+                tell=tell,
+                note=note,
+            )
+        )
+    except InputError as error:
+        raise InputError(trial.folder, str(error)) from error
+    logits = image_logits(
+        model_of(checkpoint),
+        checkpoint.header.inputs,
+        data,
+        rows,
+        device="cuda" if torch.cuda.is_available() else "cpu",
+        tell=lambda done, total: tell("Scoring", done, total),
+    )
+    scores = view_scores(checkpoint.header.calibration, logits)
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("image_id", "score"))
+    writer.writerows(zip(names, scores.tolist(), strict=True))
+    write_atomic(run / HELD_OUT, stream.getvalue().encode())
+    return scores
+
+
+def _read_scores(path: Path, names: Sequence[str]) -> NDArray[np.float64]:
+    with path.open(newline="") as stream:
+        lines = list(csv.DictReader(stream))
+    try:
+        scores = np.array([float(line["score"]) for line in lines])
+        same = [line["image_id"] for line in lines] == list(names)
+    except (KeyError, TypeError, ValueError):
+        same = False
+    if not same:
+        raise InputError(str(path), "is not what this comparison wrote; delete the run's folder to make it again")
+    return scores
+
+
+def _found(
+    plan: Plan, data: PreparedSet, out: Path, asked: Sequence[Trial], scores: Sequence[NDArray[np.float64]]
+) -> Comparison:
+    """Measure all runs and arms."""
+    units = [
+        by_breast(data.table, trial.split.rows(data.table, trial.part), found)
+        for trial, found in zip(asked, scores, strict=True)
+    ]
+    curves = [curve_of(read_log(out / trial.folder)) for trial in asked]
+    horizon = max((float(curve.images[-1]) for curve in curves if curve.images.size), default=1.0)
+    runs = tuple(
+        _run_found(trial, plan, curve, one, horizon) for trial, curve, one in zip(asked, curves, units, strict=True)
+    )
+    pools = {arm.name: _pooled(arm, plan, data, asked, scores) for arm in plan.arms}
+    first = pools[plan.arms[0].name][0]
+    arms = tuple(
+        arm_found(arm.name, plan, measured(pools[arm.name], plan.prevalence, plan.draws), runs) for arm in plan.arms
+    )
+    return Comparison(
+        plan=plan,
+        data_source=data.record.source,
+        data_sha256=data.sha256,
+        part=asked[0].part,
+        breasts=len(first.keys),
+        positive_breasts=int(first.labels.sum()),
+        patients=len(set(first.patients)),
+        warnings=_warnings(plan, data, asked, first, arms),
+        arms=arms,
+        contrasts=contrasts(pools, plan.questions, plan.prevalence, plan.draws),
+        runs=runs,
+    )
+
+
+def _run_found(trial: Trial, plan: Plan, curve: Curve, units: Units, horizon: float) -> RunFound:
+    known = curve.roc_auc[~np.isnan(curve.roc_auc)]
+    return RunFound(
+        arm=trial.arm.name,
+        seed=trial.seed,
+        fold=trial.fold,
+        folder=trial.folder,
+        images=int(curve.images[-1]) if curve.images.size else 0,
+        seconds=float(curve.seconds[-1]) if curve.seconds.size else 0.0,
+        epochs=len(curve.phases),
+        best_roc_auc=float(known.max()) if known.size else float("nan"),
+        held_out_roc_auc=roc_auc(units.scores, units.labels),
+        reached=reached(curve, plan.target_auc),
+        area=area_under(curve, horizon),
+        curve=curve,
+    )
+
+
+def _pooled(
+    arm: Arm, plan: Plan, data: PreparedSet, asked: Sequence[Trial], scores: Sequence[NDArray[np.float64]]
+) -> list[Units]:
+    """Breasts of one arm, once per seed: the folds' held-out images together are the whole set."""
+    pools = []
+    for seed in plan.seeds:
+        mine = [i for i, trial in enumerate(asked) if trial.arm.name == arm.name and trial.seed == seed]
+        rows = np.concatenate([asked[i].split.rows(data.table, asked[i].part) for i in mine])
+        pools.append(by_breast(data.table, rows, np.concatenate([scores[i] for i in mine])))
+    return pools
+
+
+def _warnings(
+    plan: Plan, data: PreparedSet, asked: Sequence[Trial], units: Units, arms: Sequence[ArmFound]
+) -> tuple[str, ...]:
+    """What the reader must know before believing a difference."""
+    found = []
+    if asked[0].part == "validation":
+        found.append(
+            "There is no test part: arms are compared on the breasts that chose their checkpoints, which flatters "
+            "all of them."
+        )
+    if len(plan.seeds) == 1:
+        found.append("Every arm was trained once: the luck of training is not in the intervals.")
+    if plan.split.folds is not None and not all(trial.recipe.calibration for trial in asked):
+        found.append("Folds are pooled without calibration: their scores may not be on one scale, and areas too low.")
+    positives = int(units.labels.sum())
+    if positives < _FEW:
+        found.append(f"Only {positives} held-out breasts have a cancer: intervals are wide and not to be trusted.")
+    if (data.table["source"] == "phantom").all():
+        found.append("The pictures are synthetic: nothing here says anything about real breasts.")
+    rows = asked[0].split.rows(data.table, "train")
+    if plan.budget.passes is not None:
+        wanted = plan.budget.passes * len(rows)
+        for trial in asked[: len(plan.arms)]:
+            seen = images_seen(trial.recipe, data.table, rows)
+            if abs(seen / wanted - 1) > 0.05:
+                found.append(f"{trial.arm.name} sees {seen:,} images, the budget is {wanted:,.0f}: epochs are whole.")
+    never = [arm.name for arm in arms if arm.reached == 0]
+    if never:
+        found.append(f"A validation ROC-AUC of {plan.target_auc:g} was never reached by {', '.join(never)}.")
+    sizes = {trial.recipe.size for trial in asked} - {None, (data.inputs.height, data.inputs.width)}
+    if sizes:
+        meant = ", ".join(f"{size[0]} x {size[1]}" for size in sizes if size)
+        found.append(f"The set is {data.inputs.height} x {data.inputs.width}, recipes are meant for {meant}.")
+    return tuple(found)

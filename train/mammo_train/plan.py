@@ -1,0 +1,127 @@
+"""A plan: ways of training that are to be compared, how often each is tried, and what is asked of them, as TOML.
+
+Knows nothing of how training or comparing is done.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from mammo_core.settings import Settings
+from mammo_train.split import SplitSettings
+from mammo_train.toml_settings import bundled, find_bundled, read_toml, write_toml
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+class Arm(Settings):
+    """One way of training."""
+
+    name: Name
+    """Name in tables and of its run folders."""
+    about: str = ""
+    """What it tries, in a sentence."""
+    recipe: str = Field(min_length=1)
+    """Bundled recipe, or a TOML file."""
+    overrides: tuple[str, ...] = ()
+    """What is changed in it, as `mammo train --set` takes it: "phases.0.epochs=2"."""
+
+
+class Question(Settings):
+    """Two arms to be told apart. The difference is a less b."""
+
+    a: Name
+    b: Name
+    about: str = Field(min_length=1)
+    """What the difference answers."""
+
+
+class Budget(Settings):
+    """What every arm may use, its warm-up included. Exactly one of the two is given."""
+
+    passes: float | None = Field(default=None, gt=0)
+    """Images seen, as passes over the whole training part: the epochs of every recipe are scaled to it."""
+    seconds: float | None = Field(default=None, gt=0)
+    """Training seconds: recipes run as they are written and end with the first epoch that reaches it."""
+
+    def model_post_init(self, _context: object) -> None:
+        """Refuse a budget of two kinds, or of none."""
+        if (self.passes is None) == (self.seconds is None):
+            raise ValueError("expected either passes or seconds")
+
+    def in_words(self) -> str:
+        """State the budget as a sentence's end."""
+        if self.passes is not None:
+            return f"as many images seen as {self.passes:g} passes over the training part have"
+        return f"{self.seconds:g} seconds of training"
+
+
+class Plan(Settings):
+    """A comparison, before its data."""
+
+    name: Name
+    """Name of the plan."""
+    about: str = ""
+    """What it asks, in a sentence or two."""
+    arms: tuple[Arm, ...] = Field(min_length=1)
+    """The ways of training."""
+    questions: tuple[Question, ...] = ()
+    """Which arms are compared with which; their p-values are corrected together."""
+    overrides: tuple[str, ...] = ()
+    """What is changed in the recipe of every arm, before its own changes: "backbone=resnet18"."""
+    budget: Budget
+    """The same for every arm. Phases do not end early, so that all of it is used."""
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field(default=(0, 1, 2), min_length=1)
+    """Every arm is trained once with each; figures are means over them."""
+    split: SplitSettings = SplitSettings()
+    """How patients are divided, the same for all runs. With folds, every fold is the test part once, the next one
+    chooses the checkpoint, and the folds' scores are pooled."""
+    target_auc: float = Field(default=0.7, gt=0.5, lt=1)
+    """ROC-AUC on validation breasts; how soon it is reached is the speed of convergence."""
+    prevalence: float | None = Field(default=None, gt=0, lt=1)
+    """Prevalence that PR-AUC is also given at, and compared at; without it the set's own."""
+    draws: int = Field(default=2000, ge=100)
+    """Bootstrap draws of patients."""
+
+    def model_post_init(self, _context: object) -> None:
+        """Refuse names that do not fit together, and a fold that would be the only one."""
+        names = [arm.name for arm in self.arms]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two arms have the same name: {', '.join(sorted(names))}")
+        for question in self.questions:
+            for name in (question.a, question.b):
+                if name not in names:
+                    raise ValueError(f"a question names the arm {name!r}, expected one of {', '.join(names)}")
+            if question.a == question.b:
+                raise ValueError(f"a question compares {question.a!r} with itself")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds are {self.seeds}, expected each once")
+        if self.split.fold != 0:
+            raise ValueError(f"split.fold is {self.split.fold}, but every fold is trained: leave it out")
+
+    def splits(self) -> tuple[SplitSettings, ...]:
+        """One division, or one for each fold."""
+        if self.split.folds is None:
+            return (self.split,)
+        held_out = self.split.model_dump() | {"held_out": "test"}
+        return tuple(SplitSettings(**held_out | {"fold": fold}) for fold in range(self.split.folds))
+
+
+def load_plan(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Plan:
+    """Read a bundled plan by name, or a TOML file, and change it by ``KEY=VALUE``.
+
+    Raises InputError naming the file or the key, the field, the value and what is expected.
+    """
+    return read_toml(Plan, find_bundled("plans", name_or_path, "plan"), overrides)
+
+
+def dump_plan(plan: Plan) -> str:
+    """Write a plan as TOML, every field spelt out; `load_plan` gives the same plan back."""
+    return write_toml(plan)
+
+
+def bundled_plans() -> dict[str, Path]:
+    """Name -> file of every plan that ships with the product, sorted by name."""
+    return bundled("plans")
