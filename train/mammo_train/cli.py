@@ -6,9 +6,13 @@ inside the commands, so that ``--help`` is quick.
 
 import typer
 
+from mammo_train.commands.compare import compare
+from mammo_train.commands.evaluate import evaluate
 from mammo_train.commands.models import models
 from mammo_train.commands.phantom import phantom
+from mammo_train.commands.prepare import prepare
 from mammo_train.commands.read import read
+from mammo_train.commands.train import train
 
 app = typer.Typer(
     help="A second reader for mammography. Research use only - not for diagnosis.",
@@ -16,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (read, models, phantom):
+for command in (read, models, phantom, prepare, train, evaluate, compare):
     app.command()(command)
 
 if __name__ == "__main__":
