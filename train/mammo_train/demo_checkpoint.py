@@ -31,7 +31,7 @@ from mammo_core.phantom import VENDORS, PhantomExam, PhantomView, make_exam
 from mammo_core.reader import Reader, ViewReading
 from mammo_train.phantom_views import Views, ViewSet, as_read, processes
 
-VERSION = "2"
+VERSION = "1"
 REPRODUCE = "python -m mammo_train.demo_model OUT"
 POINTING_MM = 10.0
 """How near to the lesion the strongest place of a heatmap must be: most of a cell of the feature map."""
