@@ -1,4 +1,7 @@
-"""One of the processes of a tiny training that ``torchrun`` starts: run as a script."""
+"""One of the processes that ``torchrun`` starts: a script that trains a set in a run folder or, without, shares work.
+
+Each does one thing: processes that have parted cannot meet again under the same launcher.
+"""
 
 import sys
 from pathlib import Path
@@ -37,9 +40,11 @@ def _check_shares() -> None:
 
 
 def main() -> None:
-    """Check how processes share, then train."""
+    """Train, or check how processes share."""
     torch.set_num_threads(1)
-    _check_shares()
+    if len(sys.argv) == 1:
+        _check_shares()
+        return
     data = open_prepared(Path(sys.argv[1]))
     fit(recipe(), data, halves(data), Path(sys.argv[2]))
 
