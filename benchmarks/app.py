@@ -42,13 +42,18 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=1366)
     parser.add_argument("--height", type=int, default=768)
     options = parser.parse_args()
+    waits(options.rounds, options.width, options.height)
+
+
+def waits(rounds: int, width: int = 1366, height: int = 768) -> None:
+    """Measure and print what a reader waits for, in a window of this size."""
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
         library = filled_library(Path(scratch))
         path = chromium_path()
         chromium = playwright.chromium.launch(executable_path=path, headless=True, args=ARGUMENTS)
         usable, first, again = [], [], []
-        for _ in range(options.rounds):
-            page = chromium.new_page(viewport={"width": options.width, "height": options.height})
+        for _ in range(rounds):
+            page = chromium.new_page(viewport={"width": width, "height": height})
             start = time.perf_counter()
             with app_server(library) as server:
                 page.goto(server.url)

@@ -4,9 +4,10 @@
 
 EXAM_FOLDER holds the views of one exam as JPEG 2000; without it a synthetic exam of 3328 rows is made. The idiom is
 what notebooks do: pydicom's ``pixel_array`` through pylibjpeg, ``apply_voi_lut``, ``cv2.resize``, one eager forward
-pass per view and then pytorch-grad-cam. Both sides are timed in turn, so that a busy machine slows both.
+pass per view and then pytorch-grad-cam. Both sides are timed in turn, so that a busy machine slows both. Last comes
+what a reader waits for in the browser, as ``app.py`` measures it: it has no idiom beside it.
 
-Needs the ``bench`` extra: ``pip install -e ".[bench]"``. What a reader waits for in the browser: ``app.py``.
+Needs the ``bench`` and ``dev`` extras, ``pip install -e ".[dev,bench]"``, and Chromium for the last part.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import cv2
 import numpy as np
 import pydicom
 import torch
+from app import waits
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom.misc import is_dicom
@@ -61,6 +63,7 @@ def main() -> None:
             preparing(files, InputSettings(height=size, width=max(size * 5 // 8 // 32 * 32, 64)), options.rounds)
         scoring(shown, options.backbone, Path(scratch), options.rounds)
         moved_scores(files, shown)
+    waits(options.rounds)
 
 
 def compare(name: str, idiom: Callable[[], object], here: Callable[[], object], rounds: int) -> None:
