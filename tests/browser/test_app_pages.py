@@ -44,7 +44,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
 
 @pytest.fixture
 def read(server: AppServer, page: "Page") -> "Page":
-    """The app with its worklist on screen, every exam read by the AI, and no bar that would yet go and move the rows."""
+    """The app with its worklist on screen, every exam read by the AI, and no bar that could still move a row."""
     open_app(page, server)
     page.wait_for_function(f"document.querySelectorAll('#worklist .status.done').length >= {EXAMS - 3}", timeout=90_000)
     page.wait_for_function("!document.querySelector('#progress .running')", timeout=90_000)
