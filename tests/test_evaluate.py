@@ -121,8 +121,7 @@ def test_operating_points_come_from_validation_and_are_not_moved(out):
     points = {point["name"]: point for point in read(out)["operating_points"]}
     assert list(points) == ["Youden", "90% sensitivity", "90% specificity", "10% recall rate"]
     stored = validation()
-    labels, scores = np.array(stored.labels), np.array(stored.scores)
-    wanted = at_specificity(scores, labels, stored.patients, wanted=0.9, unit="breast", source="")
+    wanted = at_specificity(stored.cases(""), wanted=0.9)
     found = points["90% specificity"]
     assert found["chosen"]["threshold"] == found["breast"]["threshold"] == found["patient"]["threshold"]
     assert found["chosen"]["threshold"] == pytest.approx(wanted.threshold)
@@ -132,6 +131,7 @@ def test_operating_points_come_from_validation_and_are_not_moved(out):
     assert found["breast"]["false_positives"] == int((flagged & (breasts["cancer"] == 0)).sum())
     # At most a tenth is recalled at the stated prevalence, which re-weights the validation breasts.
     point = points["10% recall rate"]["chosen"]
+    labels, scores = np.array(stored.labels), np.array(stored.scores)
     weights = np.where(labels, 0.01 / labels.mean(), 0.99 / (1 - labels.mean()))
     assert np.average(scores >= point["threshold"], weights=weights) <= 0.1
 

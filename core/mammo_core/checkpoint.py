@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import safetensors
 import safetensors.torch
 import torch
@@ -17,6 +18,7 @@ from pydantic import Field, FiniteFloat, ValidationError
 from torch import Tensor
 
 from mammo_core.calibration import Calibration
+from mammo_core.cases import Cases
 from mammo_core.errors import InputError
 from mammo_core.files import sha256_of, write_atomic
 from mammo_core.inputs import InputSettings
@@ -58,12 +60,28 @@ class ValidationScores(Settings):
     """Identity within the validation set: all units of a patient are resampled together."""
     labels: tuple[bool, ...]
     scores: tuple[FiniteFloat, ...]
+    groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """What else is known of each unit, as in `mammo_core.cases.GROUPS`."""
 
     def model_post_init(self, _context: object) -> None:
         """Refuse columns of different lengths."""
         if not len(self.patients) == len(self.labels) == len(self.scores):
             sizes = f"{len(self.patients)}, {len(self.labels)}, {len(self.scores)}"
             raise ValueError(f"patients, labels and scores differ in length: {sizes}")
+        for name, values in self.groups.items():
+            if len(values) != len(self.scores):
+                raise ValueError(f"groups.{name} has {len(values)} entries, scores has {len(self.scores)}")
+
+    def cases(self, source: str) -> Cases:
+        """Return them as values to choose and measure thresholds on; ``source`` is a sentence naming the data."""
+        return Cases(
+            np.array(self.scores, np.float64),
+            np.array(self.labels, np.bool_),
+            self.patients,
+            self.unit,
+            source,
+            self.groups,
+        )
 
 
 class TrainingRecord(Settings):

@@ -1,14 +1,13 @@
 """A threshold on the score: how it was chosen, on what, and what it costs.
 
-Knows nothing of models: scores and labels in, an :class:`OperatingPoint` out.
+Knows nothing of models: cases in, an :class:`OperatingPoint` out.
 """
-
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from mammo_core.cases import Cases
 from mammo_core.errors import InputError
 from mammo_core.intervals import bootstrap
 from mammo_core.metrics import roc_curve, sensitivity, specificity
@@ -43,73 +42,43 @@ class OperatingPoint(Settings):
     """Sentence saying on which data threshold, sensitivity and specificity were found."""
 
 
-def at_specificity(
-    scores: NDArray[np.float64],
-    labels: NDArray[np.bool_],
-    patients: Sequence[str],
-    *,
-    wanted: float,
-    unit: str,
-    source: str,
-) -> OperatingPoint:
+def at_specificity(cases: Cases, *, wanted: float) -> OperatingPoint:
     """Choose the most sensitive threshold whose specificity is at least ``wanted``.
 
     It lies half-way between the highest score that must stay below and the next score up, so that rounding
     moves nobody across. Raises InputError where a class is missing or ``wanted`` is outside (0, 1].
     """
+    scores, labels = cases.scores, cases.labels
     _check(labels, "specificity", wanted)
     negatives = np.sort(scores[~labels])
     # The smallest number of negatives below the threshold that reaches the wanted specificity.
     below = int(np.ceil(wanted * negatives.size - 1e-9))
     return measured_at(
         _flagging(scores, scores > negatives[below - 1]),
-        scores,
-        labels,
-        patients,
+        cases,
         rule=f"highest sensitivity at a specificity of at least {wanted:.0%}",
-        unit=unit,
-        source=source,
     )
 
 
-def at_sensitivity(
-    scores: NDArray[np.float64],
-    labels: NDArray[np.bool_],
-    patients: Sequence[str],
-    *,
-    wanted: float,
-    unit: str,
-    source: str,
-) -> OperatingPoint:
+def at_sensitivity(cases: Cases, *, wanted: float) -> OperatingPoint:
     """Choose the most specific threshold whose sensitivity is at least ``wanted``; errors as `at_specificity`."""
+    scores, labels = cases.scores, cases.labels
     _check(labels, "sensitivity", wanted)
     positives = np.sort(scores[labels])
     missed = positives.size - int(np.ceil(wanted * positives.size - 1e-9))
     return measured_at(
         _flagging(scores, scores >= positives[missed]),
-        scores,
-        labels,
-        patients,
+        cases,
         rule=f"highest specificity at a sensitivity of at least {wanted:.0%}",
-        unit=unit,
-        source=source,
     )
 
 
-def at_recall_rate(
-    scores: NDArray[np.float64],
-    labels: NDArray[np.bool_],
-    patients: Sequence[str],
-    *,
-    wanted: float,
-    unit: str,
-    source: str,
-    prevalence: float | None = None,
-) -> OperatingPoint:
+def at_recall_rate(cases: Cases, *, wanted: float, prevalence: float | None = None) -> OperatingPoint:
     """Choose the lowest threshold that flags at most ``wanted`` of all units, at the set's prevalence or a stated one.
 
     Errors as `at_specificity`, and where ``prevalence`` is outside (0, 1).
     """
+    scores, labels = cases.scores, cases.labels
     _check(labels, "recall rate", wanted)
     weights = np.ones(labels.size) if prevalence is None else weights_at(labels, prevalence)
     _, place = np.unique(-scores, return_inverse=True)
@@ -118,69 +87,40 @@ def at_recall_rate(
     stated = "" if prevalence is None else f" at a prevalence of {prevalence:.2%}"
     return measured_at(
         _flagging(scores, place < allowed),
-        scores,
-        labels,
-        patients,
+        cases,
         rule=f"recall rate of at most {wanted:.1%}{stated}",
-        unit=unit,
-        source=source,
     )
 
 
-def youden(
-    scores: NDArray[np.float64],
-    labels: NDArray[np.bool_],
-    patients: Sequence[str],
-    *,
-    unit: str,
-    source: str,
-) -> OperatingPoint:
+def youden(cases: Cases) -> OperatingPoint:
     """Choose the threshold with the highest sensitivity + specificity - 1 (Youden 1950), the higher of two equals.
 
     Raises InputError where a class is missing.
     """
+    scores, labels = cases.scores, cases.labels
     _check(labels)
     curve = roc_curve(scores, labels)
     # Rounding must not decide between two that are equal on paper.
     index = np.round(curve.sensitivity + curve.specificity - 1, 12)
     return measured_at(
         _flagging(scores, scores >= curve.thresholds[int(index.argmax())]),
-        scores,
-        labels,
-        patients,
+        cases,
         rule="highest Youden index (sensitivity + specificity - 1)",
-        unit=unit,
-        source=source,
     )
 
 
-def applied(
-    point: OperatingPoint,
-    scores: NDArray[np.float64],
-    labels: NDArray[np.bool_],
-    patients: Sequence[str],
-    *,
-    source: str,
-) -> OperatingPoint:
-    """Measure a threshold chosen elsewhere, unchanged, on these units; ``source`` says which they are."""
-    return measured_at(point.threshold, scores, labels, patients, rule=point.rule, unit=point.unit, source=source)
+def applied(point: OperatingPoint, cases: Cases) -> OperatingPoint:
+    """Measure a threshold chosen elsewhere, unchanged, on these units."""
+    return measured_at(point.threshold, cases, rule=point.rule)
 
 
-def measured_at(
-    threshold: float,
-    scores: NDArray[np.float64],
-    labels: NDArray[np.bool_],
-    patients: Sequence[str],
-    *,
-    rule: str,
-    unit: str,
-    source: str,
-) -> OperatingPoint:
+def measured_at(threshold: float, cases: Cases, *, rule: str) -> OperatingPoint:
     """Measure sensitivity and specificity of a given threshold on these units."""
+    given = (cases.scores, cases.labels, cases.patients)
 
     def rate(kind: str) -> Rate:
         measure = sensitivity if kind == "sensitivity" else specificity
-        found = bootstrap(lambda s, y, w: measure(s, y, threshold, w), scores, labels, patients)
+        found = bootstrap(lambda s, y, w: measure(s, y, threshold, w), *given)
         return Rate(value=found.value, low=found.low, high=found.high)
 
     return OperatingPoint(
@@ -188,10 +128,10 @@ def measured_at(
         rule=rule,
         sensitivity=rate("sensitivity"),
         specificity=rate("specificity"),
-        unit=unit,
-        n=int(labels.size),
-        positives=int(labels.sum()),
-        source=source,
+        unit=cases.unit,
+        n=len(cases),
+        positives=cases.positives,
+        source=cases.source,
     )
 
 

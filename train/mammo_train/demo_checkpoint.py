@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_core.calibration import Calibration, fit_platt, probability
+from mammo_core.cases import Cases
 from mammo_core.checkpoint import (
     Checkpoint,
     CheckpointHeader,
@@ -78,14 +79,9 @@ def demo_checkpoint(
         source=f"{exams} synthetic validation exams of this project",
     )
     breasts = _by_breast(probability(calibration, logits), validation)
-    point = at_specificity(
-        breasts.scores,
-        breasts.cancer,
-        breasts.patients,
-        wanted=wanted_specificity,
-        unit="breast",
-        source=f"Chosen and measured on {exams} synthetic validation exams; says nothing of real breasts.",
-    )
+    source = f"Chosen and measured on {exams} synthetic validation exams; says nothing of real breasts."
+    cases = Cases(breasts.scores, breasts.cancer, tuple(breasts.patients), "breast", source)
+    point = at_specificity(cases, wanted=wanted_specificity)
     header = CheckpointHeader(
         name=DEFAULT_MODEL,
         version=VERSION,

@@ -283,17 +283,14 @@ def _chosen_on_validation(
     stored = checkpoint.header.validation
     if stored is None or all(stored.labels) or not any(stored.labels):
         return []
-    scores, labels = np.array(stored.scores, np.float64), np.array(stored.labels, np.bool_)
-    source = "Chosen and measured on the validation scores stored in the checkpoint."
-    known: dict[str, Any] = {"unit": stored.unit, "source": source}
-    given = (scores, labels, stored.patients)
+    cases = stored.cases("Chosen and measured on the validation scores stored in the checkpoint.")
     return [
-        ("Youden", youden(*given, **known)),
-        (f"{settings.wanted:.0%} sensitivity", at_sensitivity(*given, wanted=settings.wanted, **known)),
-        (f"{settings.wanted:.0%} specificity", at_specificity(*given, wanted=settings.wanted, **known)),
+        ("Youden", youden(cases)),
+        (f"{settings.wanted:.0%} sensitivity", at_sensitivity(cases, wanted=settings.wanted)),
+        (f"{settings.wanted:.0%} specificity", at_specificity(cases, wanted=settings.wanted)),
         (
             f"{settings.recall_rate:.0%} recall rate",
-            at_recall_rate(*given, wanted=settings.recall_rate, prevalence=prevalence, **known),
+            at_recall_rate(cases, wanted=settings.recall_rate, prevalence=prevalence),
         ),
     ]
 

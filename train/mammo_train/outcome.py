@@ -20,7 +20,7 @@ from mammo_core.files import write_atomic
 from mammo_core.intervals import Estimate, bootstrap
 from mammo_core.metrics import average_precision, roc_auc
 from mammo_core.model import Model, cell_shift
-from mammo_core.operating_point import OperatingPoint, at_specificity
+from mammo_core.operating_point import at_specificity
 from mammo_core.phantom import VENDORS
 from mammo_train.prepared_set import PreparedSet
 from mammo_train.recipe import Recipe, dump_recipe
@@ -66,6 +66,7 @@ def write_outcome(
     scores = view_scores(calibration, logits)
     breasts = by_breast(data.table, rows, scores)
     _write_tables(run, images, logits, scores, breasts)
+    validation = _validation(images, breasts)
     model.cpu().eval()
     down, right = cell_shift(model)
     header = CheckpointHeader(
@@ -75,15 +76,13 @@ def write_outcome(
         inputs=inputs,
         cell_shift=(round(down, 1), round(right, 1)),
         calibration=calibration,
-        operating_point=_operating_point(recipe, breasts),
+        operating_point=at_specificity(
+            validation.cases(f"Chosen and measured on {_counted(breasts)} of the validation part."),
+            wanted=recipe.specificity,
+        ),
         training_domain=_domain(data, split),
         card=_card(recipe, data, split, breasts, notes),
-        validation=ValidationScores(
-            unit=breasts.unit,
-            patients=breasts.patients,
-            labels=tuple(breasts.labels.tolist()),
-            scores=tuple(breasts.scores.tolist()),
-        ),
+        validation=validation,
         training=_record(recipe, data, split, spent),
     )
     save_checkpoint(run / CHECKPOINT, header, model.state_dict())
@@ -113,15 +112,39 @@ def _calibration(
     return found, ()
 
 
-def _operating_point(recipe: Recipe, breasts: Units) -> OperatingPoint:
-    return at_specificity(
-        breasts.scores,
-        breasts.labels,
-        breasts.patients,
-        wanted=recipe.specificity,
+def _validation(images: pd.DataFrame, breasts: Units) -> ValidationScores:
+    """Arrange the breasts' scores, and what the table says of each, for the checkpoint."""
+    return ValidationScores(
         unit=breasts.unit,
-        source=f"Chosen and measured on {_counted(breasts)} of the validation part.",
+        patients=breasts.patients,
+        labels=tuple(breasts.labels.tolist()),
+        scores=tuple(breasts.scores.tolist()),
+        groups=_groups(images),
     )
+
+
+def _groups(images: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    """What the table says of each breast (`mammo_core.cases.GROUPS`), as far as it says anything of any."""
+    age = images["age"].map(lambda years: f"{years:g}" if np.isfinite(years) else "")
+    columns = {
+        "laterality": images["laterality"],
+        "density": images["density"],
+        "age": age,
+        "machine": images["machine_id"],
+        "manufacturer": _manufacturer(images),
+        "site": images["site_id"],
+    }
+    keys = (images["patient_id"] + "/" + images["laterality"]).to_numpy()
+    found = {"views": tuple(images["view"].groupby(keys, sort=True).agg(lambda views: "+".join(sorted(set(views)))))}
+    for name, column in columns.items():
+        # Images of a breast that contradict each other say nothing.
+        stated = column.astype(str).groupby(keys, sort=True).agg(lambda values: _one(set(values) - {""}))
+        found[name] = tuple(stated)
+    return {name: values for name, values in found.items() if any(values)}
+
+
+def _one(stated: set[str]) -> str:
+    return stated.pop() if len(stated) == 1 else ""
 
 
 def _domain(data: PreparedSet, split: Split) -> str:
@@ -152,7 +175,7 @@ def _card(recipe: Recipe, data: PreparedSet, split: Split, breasts: Units, notes
         f"patients ({sources}); {int(breasts_of.sum())} breasts ({breasts_of.mean():.1%}) with cancer.",
         limits=(*_limits(data, views), *notes),
         results=_results(breasts),
-        manufacturers=_manufacturers(training),
+        manufacturers=tuple(sorted(set(_manufacturer(training)) - {""})),
         views=views,
         reproduce=f"mammo train RUN/recipe.toml DATA NEW_RUN --split RUN/split.csv (recipe {recipe.name})",
     )
@@ -178,12 +201,13 @@ def _results(breasts: Units) -> tuple[str, ...]:
     return (f"{'; '.join(figures)}, per breast on {_counted(breasts)} of the validation part",)
 
 
-def _manufacturers(training: pd.DataFrame) -> tuple[str, ...]:
-    """Whose machines made the training images, where the table says so."""
-    if "manufacturer" in training.columns:
-        return tuple(sorted(set(training["manufacturer"].astype(str)) - {""}))
-    machines = set(training["machine_id"][training["source"] == _PHANTOM])
-    return tuple(vendor.manufacturer for vendor in VENDORS if vendor.letter in machines)
+def _manufacturer(images: pd.DataFrame) -> pd.Series:
+    """Whose machine made each image, where the table says so; phantoms name their vendor's letter as the machine."""
+    if "manufacturer" in images.columns:
+        return images["manufacturer"].astype(str)
+    vendors = {vendor.letter: vendor.manufacturer for vendor in VENDORS}
+    named = images["machine_id"].astype(str).map(lambda machine: vendors.get(machine, ""))
+    return named.where(images["source"] == _PHANTOM, "")
 
 
 def _counted(breasts: Units) -> str:
