@@ -84,7 +84,7 @@ def test_float16_scales_its_loss_and_bfloat16_learns_alike() -> None:
         learner = _learner(_model(), phase("all"), half=half)
         assert learner.scaler.is_enabled() == (half is torch.float16)
         losses[half] = [learner.learn(images, _LABELS, 4) for _ in range(2)]
-        assert learner.network(images).dtype == torch.float32
+        assert learner.network(images)[0].dtype == torch.float32
     for half in (torch.bfloat16, torch.float16):
         assert losses[half] == pytest.approx(losses[None], rel=0.1)
         assert losses[half] != losses[None]
@@ -109,7 +109,7 @@ def test_a_loss_that_is_no_number_is_told_with_its_step() -> None:
     model = _model()
     learner = _learner(model, phase("all"))
     batch = Batch(np.arange(4), np.zeros(4, np.intp), 4)
-    given = [(batch, torch.zeros(4, 1, 64, 64)), (batch, torch.full((4, 1, 64, 64), torch.nan))]
+    given = [(batch, torch.zeros(4, 1, 64, 64), None), (batch, torch.full((4, 1, 64, 64), torch.nan), None)]
     going = steps(
         learner,
         iter(given),

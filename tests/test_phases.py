@@ -25,6 +25,7 @@ def test_a_phase_needs_no_more_than_its_length_and_rate():
         ({"layer_decay": 1.5}, "layer_decay"),
         ({"pos_weight": 0}, "pos_weight"),
         ({"pos_weight": "balanced"}, "pos_weight"),
+        ({"crop": 16}, "crop is 16, expected 0 or at least 32 pixels"),
         ({"accumulate": 33}, "accumulate is 33, more than batch_size 32"),
         ({"schedule": "one_cycle"}, "warmup is 0"),
         ({"name": "two words"}, "name"),

@@ -21,6 +21,7 @@ from mammo_train.subsets import subset_rows
 NAMES = [
     "improved",
     "natural_then_full",
+    "phantom-demo",
     "progressive",
     "progressive_warmup",
     "single_stage",
@@ -71,7 +72,7 @@ def test_a_bundled_recipe_loads_and_comes_back_through_toml(name, tmp_path):
 def test_a_bundled_recipe_cites_in_a_comment_what_it_follows(name):
     comments = [line for line in bundled_recipes()[name].read_text().splitlines() if line.startswith("#")]
     assert len(comments) >= 2
-    assert any(word in " ".join(comments) for word in ("study", "Nguyen 2023"))
+    assert any(word in " ".join(comments) for word in ("study", "Nguyen 2023", "Shen et al."))
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)

@@ -65,6 +65,25 @@ fit(recipe(), data, halves(data), Path(sys.argv[2]))
 """
 
 
+def test_a_stopped_run_that_asks_for_lesions_is_carried_on_in_mid_epoch(tmp_path: Path) -> None:
+    data = tiny_set(tmp_path / "set", spot=9, masks=True)
+    asked = {"lesion_loss": 1.0, "batch_size": 4, "ema": 0.9}
+    plan = tiny_recipe(phase("crops", crop=32, **asked), phase("all", **asked))
+    whole, parted = tmp_path / "whole", tmp_path / "parted"
+    fit(plan, data, halves(data), whole)
+    for stopped_in in ("crops: epoch 2/2", "all: epoch 1/2"):
+
+        def stop(what: str, done: int, _total: int, wanted: str = stopped_in) -> None:
+            if what == wanted and done == 2:
+                request_stop(parted)
+
+        with pytest.raises(Stopped):
+            fit(plan, data, halves(data), parted, tell=stop, resume=True)
+    fit(plan, data, halves(data), parted, resume=True)
+    assert curve(read_log(parted)) == curve(read_log(whole))
+    assert [event["best"] for event in curve(read_log(whole))][:2] == [False, False], "crops are never the best"
+
+
 def test_a_stopped_run_is_carried_on_in_mid_epoch(data: PreparedSet, tmp_path: Path) -> None:
     plan = tiny_recipe(phase("all", batch_size=4))
     whole, parted = tmp_path / "whole", tmp_path / "parted"

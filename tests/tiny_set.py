@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mammo_core.files import write_atomic
 from mammo_core.inputs import InputSettings
@@ -16,8 +17,11 @@ from mammo_train.table import table_csv
 INPUTS = InputSettings(height=64, width=64)
 
 
-def tiny_set(folder: Path, *, patients: int = 16, spot: int = 60) -> PreparedSet:
-    """Write and open a set of ``patients`` with two views of one breast each; every other one has a cancer."""
+def tiny_set(folder: Path, *, patients: int = 16, spot: int = 60, masks: bool = False) -> PreparedSet:
+    """Write and open a set of ``patients`` with two views of one breast each; every other one has a cancer.
+
+    ``masks`` adds a mask of every cancer, but for the first, whose place nobody tells.
+    """
     random = np.random.default_rng(0)
     rows = []
     for number in range(patients):
@@ -27,7 +31,10 @@ def tiny_set(folder: Path, *, patients: int = 16, spot: int = 60) -> PreparedSet
             if cancer:
                 top, left = random.integers(0, 48, 2)
                 picture[top : top + 16, left : left + 16] += np.uint8(spot)
-            name = f"p{number}-{view}"
+            name, mask = f"p{number}-{view}", ""
+            if cancer and masks and number > 1:
+                mask = f"masks/{name}.png"
+                write_atomic(folder / mask, picture_png(_spot_mask(top, left)))
             write_atomic(folder / f"images/{name}.png", picture_png(picture))
             rows.append(
                 {
@@ -38,12 +45,19 @@ def tiny_set(folder: Path, *, patients: int = 16, spot: int = 60) -> PreparedSet
                     "cancer": str(cancer),
                     "file": f"images/{name}.png",
                     "source": "made",
+                    "mask": mask,
                 }
             )
     write_atomic(folder / "table.csv", table_csv(rows))
     counts = {"images": len(rows), "breasts": patients, "patients": patients}
     write_record(folder, Record(source="made", inputs=INPUTS, counts=counts))
     return open_prepared(folder)
+
+
+def _spot_mask(top: int, left: int) -> NDArray[np.uint8]:
+    mask = np.zeros((64, 64), np.uint8)
+    mask[top : top + 16, left : left + 16] = 1
+    return mask
 
 
 def halves(data: PreparedSet) -> Split:

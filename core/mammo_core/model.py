@@ -159,15 +159,16 @@ def cell_shift(model: Model) -> tuple[float, float]:
     """
     generator = torch.Generator().manual_seed(0)
     channels = model.architecture.in_channels
-    images = torch.randn(_PICTURES, channels, _FIELD, _FIELD, generator=generator).requires_grad_()
+    device = model.head.weight.device
+    images = torch.randn(_PICTURES, channels, _FIELD, _FIELD, generator=generator).to(device).requires_grad_()
     training = model.training
     features = model.eval().features(images)
     model.train(training)
     _, depth, rows, columns = features.shape
-    signs = torch.randn(_PICTURES, depth, generator=generator)
+    signs = torch.randn(_PICTURES, depth, generator=generator).to(device)
     middle = features[:, :, rows // 2, columns // 2]
     (gradient,) = torch.autograd.grad((middle * signs).sum(), images)
-    energy = gradient.square().sum((0, 1)).double()
+    energy = gradient.square().sum((0, 1)).cpu().double()
     down = (energy.sum(1) * (torch.arange(_FIELD) + 0.5)).sum() / energy.sum()
     right = (energy.sum(0) * (torch.arange(_FIELD) + 0.5)).sum() / energy.sum()
     block = ((rows // 2 + 0.5) * _FIELD / rows, (columns // 2 + 0.5) * _FIELD / columns)

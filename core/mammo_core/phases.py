@@ -10,6 +10,9 @@ from pydantic import Field
 
 from mammo_core.settings import Settings
 
+_SMALLEST_CROP = 32
+"""Pixels that most backbones make one cell of."""
+
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -117,6 +120,13 @@ class Phase(Settings):
     sampling: Literal["shuffle", "positive_in_batch", "balanced"] = "shuffle"
     """Every image once per epoch; at least one positive in every batch, repeated where they are too few; as many
     positives as negatives in every batch, the rarer class repeated."""
+    crop: int = Field(default=0, ge=0)
+    """Side in pixels of square crops to learn from, at least 32; 0: whole images. Crops lie around the lesions of
+    positive images, which need a mask, and anywhere in negative ones (Shen et al., Sci Rep 9:12495, 2019). The last
+    epoch is handed on, because validation on whole images does not measure what crops teach."""
+    lesion_loss: float = Field(default=0.0, ge=0)
+    """Weight of a second loss that asks every cell of the feature map whether a lesion of a positive image lies
+    there, for sets with lesion masks: it teaches where to look. 0 asks nothing."""
     augmentation: Augmentation = Augmentation()
     """How the images are varied."""
     feature_copies: int = Field(default=1, ge=1)
@@ -131,5 +141,7 @@ class Phase(Settings):
         """Refuse fields that contradict each other."""
         if self.accumulate > self.batch_size:
             raise ValueError(f"accumulate is {self.accumulate}, more than batch_size {self.batch_size}")
+        if 0 < self.crop < _SMALLEST_CROP:
+            raise ValueError(f"crop is {self.crop}, expected 0 or at least {_SMALLEST_CROP} pixels")
         if self.schedule == "one_cycle" and self.warmup == 0:
             raise ValueError('warmup is 0, but the schedule "one_cycle" needs a rise: give a part of the steps')

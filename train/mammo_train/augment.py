@@ -6,6 +6,8 @@ leaves Python's other threads alone: on a CPU a tenth of what the same takes thr
 """
 
 import math
+from collections.abc import Callable
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -16,6 +18,8 @@ from mammo_core.phases import Augmentation
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 Shown = NDArray[np.float32]
+Marks = NDArray[np.uint8]
+Picture = TypeVar("Picture", NDArray[np.float32], NDArray[np.uint8])
 
 _ERASED_LEAST = 0.02
 _ERASED_ASPECT = 3.3
@@ -32,12 +36,27 @@ def varied(pixels: Pixels, augmentation: Augmentation, *, key: tuple[int, ...]) 
 
     ``key`` is whatever must make a difference, all >= 0: seed, epoch, image, and how often it came before.
     """
+    return _varied(pixels, augmentation, key)[0]
+
+
+def varied_with_marks(
+    pixels: Pixels, marks: Marks, augmentation: Augmentation, *, key: tuple[int, ...]
+) -> tuple[Shown, Marks]:
+    """Vary a picture as `varied` does and move its marks ``(H, W)`` (whole numbers, 0 outside) along with it."""
+    image, along = _varied(pixels, augmentation, key)
+    return image, along(marks)
+
+
+def _varied(pixels: Pixels, augmentation: Augmentation, key: tuple[int, ...]) -> tuple[Shown, Callable[[Marks], Marks]]:
+    """Vary a picture, and say how what lies on it moves along."""
     random = np.random.default_rng(key)
     image = np.take(_tone_curve(augmentation, pixels.dtype, random), pixels)
-    image = _moved(_flipped(image, augmentation, random), augmentation, random)
+    flips = _drawn_flips(augmentation, random)
+    matrix = _drawn_motion(image.shape, augmentation, random)
+    image = _moved(image[flips], matrix, cv2.INTER_LINEAR)
     image = _blurred(image, augmentation, random)
     image = _noisy(image, augmentation, random)
-    return _erased(image, augmentation, random)
+    return _erased(image, augmentation, random), lambda marks: _moved(marks[flips], matrix, cv2.INTER_NEAREST)
 
 
 def _tone_curve(
@@ -56,26 +75,36 @@ def _tone_curve(
     return np.asarray(np.clip(factor * curve, 0, 1), np.float32)
 
 
-def _flipped(image: Shown, augmentation: Augmentation, random: np.random.Generator) -> Shown:
+def _drawn_flips(augmentation: Augmentation, random: np.random.Generator) -> tuple[slice, slice]:
     down, across = random.random(2) < (augmentation.flip_vertical, augmentation.flip_horizontal)
-    return image[:: -1 if down else 1, :: -1 if across else 1]
+    return slice(None, None, -1 if down else 1), slice(None, None, -1 if across else 1)
 
 
-def _moved(image: Shown, augmentation: Augmentation, random: np.random.Generator) -> Shown:
-    """Turn and scale about the middle and shift, in one interpolation; black comes in from outside."""
+def _drawn_motion(
+    shape: tuple[int, ...], augmentation: Augmentation, random: np.random.Generator
+) -> NDArray[np.float64] | None:
+    """Draw a turn and scale about the middle and a shift, as one affine map ``(2, 3)``; None where nothing moves."""
     turn = augmentation.rotation * random.uniform(-1, 1)
     scale = 1 + augmentation.scale * random.uniform(-1, 1)
-    shift = augmentation.translation * random.uniform(-1, 1, 2) * image.shape[::-1]
+    shift = augmentation.translation * random.uniform(-1, 1, 2) * shape[::-1]
     if turn == 0 and scale == 1 and not shift.any():
-        return image
-    height, width = image.shape
+        return None
+    height, width = shape
     # OpenCV's coordinates are of pixel centres: the middle is half a pixel before half the size.
     matrix = np.asarray(cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), turn, scale), np.float64)
     matrix[:, 2] += shift
+    return matrix
+
+
+def _moved(image: Picture, matrix: NDArray[np.float64] | None, interpolation: int) -> Picture:
+    """Move a picture in one interpolation; black comes in from outside."""
+    if matrix is None:
+        return image
+    size = (image.shape[1], image.shape[0])
     moved = cv2.warpAffine(
-        np.ascontiguousarray(image), matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+        np.ascontiguousarray(image), matrix, size, flags=interpolation, borderMode=cv2.BORDER_CONSTANT
     )
-    return np.asarray(moved, np.float32)
+    return np.asarray(moved, image.dtype)
 
 
 def _blurred(image: Shown, augmentation: Augmentation, random: np.random.Generator) -> Shown:

@@ -16,7 +16,7 @@ from torch import Tensor, fx, nn
 
 from mammo_core.model import Model
 from mammo_core.phases import Phase
-from mammo_train.feed import Source, fixed_copies, in_evaluation, kept_variants
+from mammo_train.feed import Given, Source, fixed_copies, in_evaluation, kept_variants
 from mammo_train.optimiser import trained_groups
 from mammo_train.precision import Network
 from mammo_train.sampling import Batch
@@ -84,12 +84,12 @@ class Activations:
         self._training = self._training.view(self._copies, len(rows), *self._training.shape[1:])
         self._validation = self._all(plain, total - len(pairs), lambda number: done(len(pairs) + number, total))
 
-    def training(self, batches: Sequence[Batch], *, epoch: int) -> Iterator[tuple[Batch, Tensor]]:
+    def training(self, batches: Sequence[Batch], *, epoch: int) -> Iterator[Given]:
         """Batches with the activations of their images."""
         for batch in batches:
             slots = torch.from_numpy(self._slots[batch.rows]).to(self._kept_on)
             copies = torch.from_numpy(fixed_copies(batch, epoch, self._copies).copies).to(self._kept_on)
-            yield batch, self._given(self._training[copies, slots])
+            yield batch, self._given(self._training[copies, slots]), None
 
     def validation(self, done: Callable[[int, int], None]) -> NDArray[np.float64]:
         """Logits of the validation rows, by every process for itself: they are quick."""

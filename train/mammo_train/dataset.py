@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 import psutil
@@ -16,10 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mammo_core.inputs import InputSettings
-from mammo_core.phases import Augmentation
-from mammo_train.augment import Pixels, Shown, shown, varied
+from mammo_core.phases import Augmentation, Phase
+from mammo_train.augment import Pixels, Shown, shown, varied, varied_with_marks
+from mammo_train.crops import cropped
+from mammo_train.marks import Marks, marks
 from mammo_train.prepared_set import PreparedSet
 from mammo_train.sampling import Batch, Rows
+
+Made = TypeVar("Made")
 
 _AHEAD = 2
 """Batches that are got ready while the model works on one."""
@@ -67,6 +72,22 @@ class Images:
         for batch, pictures in self._ahead(batches, one):
             yield batch, _stacked(pictures)
 
+    def marked(
+        self, batches: Iterable[Batch], phase: Phase, *, seed: int, epoch: int
+    ) -> Iterator[tuple[Batch, Tensor, Tensor]]:
+        """Go through batches as `varied` does, cropped where the phase has crops, with marks uint8 ``(n, H, W)``."""
+
+        def one(row: int, copy: int) -> tuple[Shown, Marks]:
+            key = (seed, epoch, row, copy)
+            pixels, where = self._pixels(row), marks(self._data, row)
+            if phase.crop:
+                random = np.random.default_rng([*key, phase.crop])
+                pixels, where = cropped(pixels, where, self._data.mask(row), phase.crop, random)
+            return varied_with_marks(pixels, where, phase.augmentation, key=key)
+
+        for batch, found in self._ahead(batches, one):
+            yield batch, _stacked([picture for picture, _ in found]), _marks_stacked([where for _, where in found])
+
     def close(self) -> None:
         """Let the threads go; pictures that are under way are dropped."""
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -82,10 +103,10 @@ class Images:
         picture: Pixels = self._kept[slot]
         return picture
 
-    def _ahead(self, batches: Iterable[Batch], one: Callable[[int, int], Shown]) -> Iterator[tuple[Batch, list[Shown]]]:
+    def _ahead(self, batches: Iterable[Batch], one: Callable[[int, int], Made]) -> Iterator[tuple[Batch, list[Made]]]:
         """Do ``one`` for every image, the images of a few batches in advance."""
         rest = iter(batches)
-        waiting: deque[tuple[Batch, list[Future[Shown]]]] = deque()
+        waiting: deque[tuple[Batch, list[Future[Made]]]] = deque()
         try:
             while True:
                 for batch in islice(rest, 1 + _AHEAD - len(waiting)):
@@ -115,6 +136,11 @@ def _stacked(pictures: list[Shown]) -> Tensor:
     """``n`` pictures ``(H, W)`` -> ``(n, 1, H, W)``."""
     stacked: NDArray[np.float32] = np.stack(pictures)
     return torch.from_numpy(stacked)[:, None]
+
+
+def _marks_stacked(found: list[Marks]) -> Tensor:
+    """``n`` marks ``(H, W)`` -> ``(n, H, W)``."""
+    return torch.from_numpy(np.stack(found))
 
 
 def _cores() -> int:

@@ -23,13 +23,17 @@ from mammo_train.scoring import batch_of
 Rows = NDArray[np.intp]
 
 
+Given = tuple[Batch, Tensor, Tensor | None]
+"""A batch, what the network takes, and marks ``(n, H, W)`` of its lesions where they are asked for."""
+
+
 class Feed(Protocol):
     """Where a phase's batches come from, and the network that takes them."""
 
     network: Network
 
-    def training(self, batches: Sequence[Batch], *, epoch: int) -> Iterator[tuple[Batch, Tensor]]:
-        """Batches with what ``network`` takes, on the device."""
+    def training(self, batches: Sequence[Batch], *, epoch: int) -> Iterator[Given]:
+        """Batches with what ``network`` takes, on the device, and marks where the phase asks for lesions."""
         ...
 
     def validation(self, done: Callable[[int, int], None]) -> NDArray[np.float64]:
@@ -60,16 +64,21 @@ class PictureFeed:
         """``fixed`` is a number of variants that each image keeps; 0: a new one every time."""
         self.network = network
         self._source = source
-        self._augmentation = phase.augmentation
+        self._phase = phase
         self._fixed = fixed
 
-    def training(self, batches: Sequence[Batch], *, epoch: int) -> Iterator[tuple[Batch, Tensor]]:
+    def training(self, batches: Sequence[Batch], *, epoch: int) -> Iterator[Given]:
         """See `Feed`."""
         source = self._source
+        if self._phase.crop or self._phase.lesion_loss:
+            going = source.images.marked(batches, self._phase, seed=source.seed, epoch=epoch)
+            for batch, pictures, marks in going:
+                yield batch, source.shown(pictures), marks.to(source.world.device)
+            return
         if self._fixed:
             batches, epoch = [fixed_copies(batch, epoch, self._fixed) for batch in batches], 0
-        for batch, pictures in source.images.varied(batches, self._augmentation, seed=source.seed, epoch=epoch):
-            yield batch, source.shown(pictures)
+        for batch, pictures in source.images.varied(batches, self._phase.augmentation, seed=source.seed, epoch=epoch):
+            yield batch, source.shown(pictures), None
 
     def validation(self, done: Callable[[int, int], None]) -> NDArray[np.float64]:
         """See `Feed`."""
@@ -90,7 +99,7 @@ def in_evaluation(network: Network, given: Tensor) -> Tensor:
     """Logits ``(n,)`` as the finished model would give them."""
     network.eval()
     with torch.inference_mode():
-        found: Tensor = network(given)
+        found: Tensor = network(given)[0]
     return found
 
 
@@ -103,9 +112,10 @@ def kept_variants(phase: Phase) -> int:
     """Return in how many variants a phase shows each image for good, lest frozen layers work twice; 0: ever new.
 
     Frozen layers give the same for the same picture. A phase of the head alone keeps ``feature_copies`` of each,
-    one that trains more does so where several are asked for; without augmentation there is one anyway.
+    one that trains more does so where several are asked for; without augmentation there is one anyway. Crops
+    are ever new, and cells are asked about pictures.
     """
-    if phase.trained == "all":
+    if phase.trained == "all" or phase.crop or phase.lesion_loss:
         return 0
     if phase.augmentation == Augmentation():
         return 1

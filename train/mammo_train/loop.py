@@ -15,14 +15,15 @@ from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
 from mammo_core.errors import InputError
-from mammo_core.model import Model
+from mammo_core.model import Model, cell_shift
 from mammo_core.phases import Phase
 from mammo_train.average import Average
 from mammo_train.distributed import World
-from mammo_train.optimiser import make_optimiser
+from mammo_train.feed import Given
+from mammo_train.lesion_loss import CellClassifier, lesion_loss
+from mammo_train.optimiser import make_optimiser, parameter_group
 from mammo_train.precision import Network
 from mammo_train.prior import SeenByLoss, smoothed
-from mammo_train.sampling import Batch
 
 _SEED_STEP = 1_000_003
 """A prime between the seeds of steps, so that those of neighbouring runs, epochs and steps do not meet."""
@@ -50,6 +51,10 @@ class Learner:
         self.seen = seen
         self.network = network
         self.optimiser = make_optimiser(model, phase)
+        if phase.lesion_loss:
+            network.cells = CellClassifier().to(world.device)
+            self.optimiser.add_param_group(parameter_group("lesion cells", network.cells, phase))
+            self._shift = cell_shift(model)
         self.scaler = torch.amp.GradScaler(world.device.type, enabled=network.half_type is torch.float16)
         self.average = Average(model, phase.ema) if phase.ema else None
         self._world = world
@@ -59,14 +64,21 @@ class Learner:
             self._called = DistributedDataParallel(network, device_ids=gpus, broadcast_buffers=False)
         self._learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
 
-    def learn(self, given: Tensor, labels: Tensor, images: int) -> float:
-        """Do one step on this process's share ``(n, ...)`` of ``images``; return the sum of its losses."""
+    def learn(self, given: Tensor, labels: Tensor, images: int, marks: Tensor | None = None) -> float:
+        """Do one step on this process's share ``(n, ...)`` of ``images``; return the sum of its losses.
+
+        ``marks`` uint8 ``(n, H, W)`` say where lesions are, for a phase that asks for them.
+        """
         self.optimiser.zero_grad(set_to_none=True)
         total = 0.0
-        parts = list(zip(given.chunk(self.phase.accumulate), labels.chunk(self.phase.accumulate), strict=True))
-        for number, (part, truth) in enumerate(parts, start=1):
-            with self._together(last=number == len(parts)):
-                loss = self.loss(self._called(part), truth)
+        given_parts, label_parts = given.chunk(self.phase.accumulate), labels.chunk(self.phase.accumulate)
+        mark_parts = [None] * len(given_parts) if marks is None else marks.chunk(self.phase.accumulate)
+        for number, (part, truth, where) in enumerate(zip(given_parts, label_parts, mark_parts, strict=True), start=1):
+            with self._together(last=number == len(given_parts)):
+                logits, cells = self._called(part)
+                loss = self.loss(logits, truth)
+                if cells is not None and where is not None:
+                    loss = loss + self.phase.lesion_loss * lesion_loss(cells, where, self._shift)
                 # DDP takes the mean over processes of what is here the share of one sum.
                 torch.autograd.backward(self.scaler.scale(loss * (self._world.size / images)))
             total += float(loss.detach())
@@ -98,7 +110,7 @@ class Learner:
 
 def steps(
     learner: Learner,
-    batches: Iterator[tuple[Batch, Tensor]],
+    batches: Iterator[Given],
     cancer: NDArray[np.bool_],
     rates: Callable[[int], dict[str, float]],
     world: World,
@@ -114,11 +126,11 @@ def steps(
     of its own, so that there is no state of chance to save. Raises InputError at a loss that is not a number.
     """
     learner.network.train()
-    for number, (batch, given) in enumerate(batches, start=done):
+    for number, (batch, given, marks) in enumerate(batches, start=done):
         torch.manual_seed(_seed(*seeds, number, world.rank))
         found = rates(number)
         labels = torch.from_numpy(cancer[batch.rows].astype(np.float32)).to(given.device)
-        mine = learner.learn(given, labels, batch.images)
+        mine = learner.learn(given, labels, batch.images, marks)
         if learner.average is not None:
             learner.average.update(number + 1)
         told = world.everywhere([mine, float(stop())])

@@ -86,6 +86,13 @@ def parameter_groups(model: Model, phase: Phase) -> list[dict[str, Any]]:
     return found
 
 
+def parameter_group(name: str, module: nn.Module, phase: Phase) -> dict[str, Any]:
+    """Return the parameter group of what learns beside the model, at the head's rate and undecayed."""
+    rate = phase.learning_rate
+    members = list(module.parameters())
+    return {"params": members, "name": f"{name} undecayed", "lr": rate, "initial_lr": rate, "weight_decay": 0.0}
+
+
 def learning_rates(model: Model, phase: Phase) -> dict[str, float]:
     """Return the highest learning rate of every layer group that learns, by name, in forward order.
 

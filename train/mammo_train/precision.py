@@ -46,9 +46,16 @@ class Network(nn.Module):
         self.model = model
         self.layers = layers
         self.half_type = half
+        self.cells: nn.Module | None = None
+        """Head's weights ``(K,)`` and feature map -> answers of its cells; there while a phase asks them."""
 
-    def forward(self, given: Tensor) -> Tensor:
-        """Images ``(N, C, H, W)``, or whatever ``layers`` take, -> logits float32 ``(N,)``."""
+    def forward(self, given: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Images ``(N, C, H, W)``, or whatever ``layers`` take, -> logits float32 ``(N,)``, and of cells ``(N, h, w)``.
+
+        None for the cells where none are asked.
+        """
         with torch.autocast(given.device.type, self.half_type, enabled=self.half_type is not None):
             features = self.layers(given)
-        return self.model.logits(features.float())
+        features = features.float()
+        asked = None if self.cells is None else self.cells(self.model.head.weight[0], features)
+        return self.model.logits(features), asked

@@ -65,6 +65,8 @@ class Recipe(Settings):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"phase name {name!r} is given {names.count(name)} times, expected once")
+        if self.phases[-1].crop:
+            raise ValueError(f"phase {names[-1]!r} is the last and learns from crops; expected whole images (no crop)")
 
     def inputs(self, prepared: InputSettings) -> InputSettings:
         """Say what the model sees of a set prepared with ``prepared``: same pictures, this normalisation."""

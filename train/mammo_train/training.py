@@ -27,6 +27,7 @@ from mammo_train.dataset import Images
 from mammo_train.distributed import World
 from mammo_train.feed import Feed, PictureFeed, Source, kept_variants
 from mammo_train.loop import Learner, Step, steps
+from mammo_train.marks import teaching
 from mammo_train.optimiser import layers_trained, rate_factor, set_rates
 from mammo_train.precision import Network, half_type
 from mammo_train.prepared_set import PreparedSet
@@ -84,7 +85,10 @@ class Job:
 
     def rows(self, phase: Phase) -> NDArray[np.intp]:
         """Rows that a phase learns from."""
-        return subset_rows(self.data.table, self.split.rows(self.data.table, "train"), phase.subset)
+        part = self.split.rows(self.data.table, "train")
+        if phase.crop:
+            part = part[teaching(self.data)[part]]
+        return subset_rows(self.data.table, part, phase.subset)
 
     def seen(self, phase: Phase) -> SeenByLoss:
         """What a phase's loss sees of its labels."""
@@ -133,9 +137,7 @@ class Training:
         rows, seen = self.job.rows(phase), self.job.seen(phase)
         fresh = self.position.phase_epoch == 0 and self.position.batch == 0
         if fresh and self.position.phase:
-            before = self.job.seen(self.job.recipe.phases[self.position.phase - 1])
-            with torch.no_grad():
-                self.model.head.bias.add_(bias_shift(before, seen))
+            self._take_over(self.job.recipe.phases[self.position.phase - 1], phase, seen)
         with self._told_apart(phase), layers_trained(self.model, phase):
             feed, words = self._feed(phase, rows, source)
             if fresh:
@@ -148,6 +150,18 @@ class Training:
                 if self._time_is_up():
                     break
         self._hand_on()
+
+    def _take_over(self, before: Phase, phase: Phase, seen: SeenByLoss) -> None:
+        """Move the head from what the last phase's loss saw to what this one's sees."""
+        with torch.no_grad():
+            self.model.head.bias.add_(bias_shift(self.job.seen(before), seen))
+            if self.job.recipe.architecture.pooling == "avg":
+                # What one lesion adds to the logit is now averaged over so many times as many cells.
+                self.model.head.weight.mul_(self._pixels(phase) / self._pixels(before))
+
+    def _pixels(self, phase: Phase) -> int:
+        """Number of pixels that a phase's network sees at once."""
+        return phase.crop**2 if phase.crop else self.job.inputs.height * self.job.inputs.width
 
     def _feed(self, phase: Phase, rows: NDArray[np.intp], source: Source) -> tuple[Feed, str]:
         """Give the layers that learn activations where frozen layers can be cached, else pictures; and say which."""
@@ -246,6 +260,8 @@ class Training:
             found = Best(phase=phase.name, epoch=at.epoch + 1, value=value)
             rivals = {"phase_best": at.phase_best, "best": at.best}
             better = [name for name, best in rivals.items() if best is None or value > best.value]
+            if phase.crop:  # whole pictures do not measure what crops teach: the last epoch is handed on
+                better = ["phase_best"]
             if better and self.job.world.first:
                 save_weights(self.job.folder, found, self.model.state_dict())
         self._tick()
@@ -319,6 +335,8 @@ class Training:
             tensors |= optimiser_tensors(learner.optimiser)
             if learner.average is not None:
                 tensors |= named("average", learner.average.tensors)
+            if learner.network.cells is not None:
+                tensors |= named("cells", learner.network.cells.state_dict())
             scale = learner.scaler.state_dict()
             if scale:
                 changes |= {"loss_scale": scale["scale"], "loss_scale_steps": scale["_growth_tracker"]}
@@ -332,6 +350,8 @@ class Training:
         restore_optimiser(learner.optimiser, self._saved)
         if learner.average is not None:
             learner.average.restore(unnamed("average", self._saved))
+        if learner.network.cells is not None:
+            learner.network.cells.load_state_dict(unnamed("cells", self._saved), strict=True)
         if learner.scaler.is_enabled():
             state = learner.scaler.state_dict()
             found = {"scale": self.position.loss_scale, "_growth_tracker": self.position.loss_scale_steps}
