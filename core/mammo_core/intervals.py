@@ -75,11 +75,8 @@ def bootstrap_many(
     """
     runs = _Repeats(statistics, scores, labels, patients)
     values = np.stack([runs.drawn(weights, repeats) for weights, repeats in runs.draws(draws, seed)])
-    found = []
-    for value, column in zip(np.asarray(runs.whole()), values.T, strict=True):
-        exists = not (np.isnan(value) or np.isnan(column).all())
-        found.append(Estimate(float(value), *(_interval(column) if exists else (float("nan"), float("nan")))))
-    return found
+    wholes = np.asarray(runs.whole())
+    return [estimate(float(value), column) for value, column in zip(wholes, values.T, strict=True)]
 
 
 def paired_bootstrap(
@@ -103,10 +100,15 @@ def paired_bootstrap(
     a = _Repeats(statistic, scores_a, labels, patients)
     b = _Repeats(statistic, scores_b, labels, patients)
     values = np.array([a.drawn(w, repeats) - b.drawn(w, repeats) for w, repeats in a.draws(draws, seed)])
-    values = values[~np.isnan(values)]
-    low, high = _interval(values)
-    tail = min(int((values <= 0).sum()), int((values >= 0).sum()))
-    return PairedDifference(a.value() - b.value(), low, high, min(1.0, 2 * (1 + tail) / (1 + values.size)))
+    return difference(a.value() - b.value(), values)
+
+
+def difference(value: float, drawn: NDArray[np.float64]) -> PairedDifference:
+    """Put interval and p-value, as :func:`paired_bootstrap` has them, around a difference from what was drawn."""
+    drawn = drawn[~np.isnan(drawn)]
+    low, high = _interval(drawn)
+    tail = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+    return PairedDifference(value, low, high, min(1.0, 2 * (1 + tail) / (1 + drawn.size)))
 
 
 def delong(scores: NDArray[np.float64], labels: Labels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -139,6 +141,36 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
         highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
         corrected[index] = highest
     return tuple(corrected)
+
+
+class PatientDraws:
+    """The draws of :func:`bootstrap` as one matrix: the interval of any count per patient is a product away.
+
+    For figures that are asked for again and again on the same units, as when a threshold is moved.
+    """
+
+    def __init__(self, patients: Sequence[str], *, draws: int = DRAWS, seed: int = 0) -> None:
+        _, self.patient_of = np.unique(np.asarray(patients), return_inverse=True)
+        self.count = int(self.patient_of.max()) + 1
+        generator = np.random.default_rng(seed)
+        self.times: NDArray[np.float32] = np.empty((draws, self.count), np.float32)
+        """How often each patient is in each draw, ``(draws, patients)``; whole numbers, exact in float32."""
+        for row in self.times:
+            row[:] = np.bincount(generator.integers(0, self.count, self.count), minlength=self.count)
+
+    def sums(self, columns: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Count units in every draw: ``(N, K)`` -> ``(draws, K)``."""
+        per_patient = np.stack(
+            [np.bincount(self.patient_of, column, minlength=self.count) for column in columns.T], axis=1
+        )
+        return np.asarray(self.times @ per_patient.astype(np.float32), np.float64)
+
+
+def estimate(value: float, drawn: NDArray[np.float64]) -> Estimate:
+    """Put the 95 % percentile interval of what was drawn around a figure; NaN throughout where it does not exist."""
+    if np.isnan(value) or np.isnan(drawn).all():
+        return Estimate(float("nan"), float("nan"), float("nan"))
+    return Estimate(float(value), *_interval(drawn))
 
 
 class _Repeats:

@@ -42,71 +42,75 @@ class OperatingPoint(Settings):
     """Sentence saying on which data threshold, sensitivity and specificity were found."""
 
 
-def at_specificity(cases: Cases, *, wanted: float) -> OperatingPoint:
-    """Choose the most sensitive threshold whose specificity is at least ``wanted``.
+def threshold_at_specificity(cases: Cases, wanted: float) -> float:
+    """Find the most sensitive threshold whose specificity is at least ``wanted``.
 
     It lies half-way between the highest score that must stay below and the next score up, so that rounding
     moves nobody across. Raises InputError where a class is missing or ``wanted`` is outside (0, 1].
     """
-    scores, labels = cases.scores, cases.labels
-    _check(labels, "specificity", wanted)
-    negatives = np.sort(scores[~labels])
+    _check(cases.labels, "specificity", wanted)
+    negatives = np.sort(cases.scores[~cases.labels])
     # The smallest number of negatives below the threshold that reaches the wanted specificity.
     below = int(np.ceil(wanted * negatives.size - 1e-9))
-    return measured_at(
-        _flagging(scores, scores > negatives[below - 1]),
-        cases,
-        rule=f"highest sensitivity at a specificity of at least {wanted:.0%}",
-    )
+    return _flagging(cases.scores, cases.scores > negatives[below - 1])
 
 
-def at_sensitivity(cases: Cases, *, wanted: float) -> OperatingPoint:
-    """Choose the most specific threshold whose sensitivity is at least ``wanted``; errors as `at_specificity`."""
-    scores, labels = cases.scores, cases.labels
-    _check(labels, "sensitivity", wanted)
-    positives = np.sort(scores[labels])
+def threshold_at_sensitivity(cases: Cases, wanted: float) -> float:
+    """Find the most specific threshold whose sensitivity is at least ``wanted``; errors as for a specificity."""
+    _check(cases.labels, "sensitivity", wanted)
+    positives = np.sort(cases.scores[cases.labels])
     missed = positives.size - int(np.ceil(wanted * positives.size - 1e-9))
-    return measured_at(
-        _flagging(scores, scores >= positives[missed]),
-        cases,
-        rule=f"highest specificity at a sensitivity of at least {wanted:.0%}",
-    )
+    return _flagging(cases.scores, cases.scores >= positives[missed])
 
 
-def at_recall_rate(cases: Cases, *, wanted: float, prevalence: float | None = None) -> OperatingPoint:
-    """Choose the lowest threshold that flags at most ``wanted`` of all units, at the set's prevalence or a stated one.
+def threshold_at_recall_rate(cases: Cases, wanted: float, prevalence: float | None = None) -> float:
+    """Find the lowest threshold that flags at most ``wanted`` of all units, at their prevalence or a stated one.
 
-    Errors as `at_specificity`, and where ``prevalence`` is outside (0, 1).
+    Errors as for a specificity, and where ``prevalence`` is outside (0, 1).
     """
-    scores, labels = cases.scores, cases.labels
-    _check(labels, "recall rate", wanted)
-    weights = np.ones(labels.size) if prevalence is None else weights_at(labels, prevalence)
-    _, place = np.unique(-scores, return_inverse=True)
+    _check(cases.labels, "recall rate", wanted)
+    weights = np.ones(len(cases)) if prevalence is None else weights_at(cases.labels, prevalence)
+    _, place = np.unique(-cases.scores, return_inverse=True)
     recalled = np.cumsum(np.bincount(place, weights)) / weights.sum()
     allowed = int((recalled <= wanted + 1e-9).sum())
-    stated = "" if prevalence is None else f" at a prevalence of {prevalence:.2%}"
-    return measured_at(
-        _flagging(scores, place < allowed),
-        cases,
-        rule=f"recall rate of at most {wanted:.1%}{stated}",
-    )
+    return _flagging(cases.scores, place < allowed)
 
 
-def youden(cases: Cases) -> OperatingPoint:
-    """Choose the threshold with the highest sensitivity + specificity - 1 (Youden 1950), the higher of two equals.
+def threshold_of_youden(cases: Cases) -> float:
+    """Find the threshold with the highest sensitivity + specificity - 1 (Youden 1950), the higher of two equals.
 
     Raises InputError where a class is missing.
     """
-    scores, labels = cases.scores, cases.labels
-    _check(labels)
-    curve = roc_curve(scores, labels)
+    _check(cases.labels)
+    curve = roc_curve(cases.scores, cases.labels)
     # Rounding must not decide between two that are equal on paper.
     index = np.round(curve.sensitivity + curve.specificity - 1, 12)
-    return measured_at(
-        _flagging(scores, scores >= curve.thresholds[int(index.argmax())]),
-        cases,
-        rule="highest Youden index (sensitivity + specificity - 1)",
-    )
+    return _flagging(cases.scores, cases.scores >= curve.thresholds[int(index.argmax())])
+
+
+def at_specificity(cases: Cases, *, wanted: float) -> OperatingPoint:
+    """Choose by `threshold_at_specificity` and measure."""
+    rule = f"highest sensitivity at a specificity of at least {wanted:.0%}"
+    return measured_at(threshold_at_specificity(cases, wanted), cases, rule=rule)
+
+
+def at_sensitivity(cases: Cases, *, wanted: float) -> OperatingPoint:
+    """Choose by `threshold_at_sensitivity` and measure."""
+    rule = f"highest specificity at a sensitivity of at least {wanted:.0%}"
+    return measured_at(threshold_at_sensitivity(cases, wanted), cases, rule=rule)
+
+
+def at_recall_rate(cases: Cases, *, wanted: float, prevalence: float | None = None) -> OperatingPoint:
+    """Choose by `threshold_at_recall_rate` and measure."""
+    stated = "" if prevalence is None else f" at a prevalence of {prevalence:.2%}"
+    rule = f"recall rate of at most {wanted:.1%}{stated}"
+    return measured_at(threshold_at_recall_rate(cases, wanted, prevalence), cases, rule=rule)
+
+
+def youden(cases: Cases) -> OperatingPoint:
+    """Choose by `threshold_of_youden` and measure."""
+    rule = "highest Youden index (sensitivity + specificity - 1)"
+    return measured_at(threshold_of_youden(cases), cases, rule=rule)
 
 
 def applied(point: OperatingPoint, cases: Cases) -> OperatingPoint:

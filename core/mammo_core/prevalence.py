@@ -15,7 +15,7 @@ def weights_at(labels: Labels, prevalence: float, weights: Weights | None = None
 
     Raises InputError where ``prevalence`` is outside (0, 1) or a class is missing.
     """
-    _check(prevalence)
+    check_prevalence(prevalence)
     weights = np.ones(labels.size) if weights is None else weights
     total, positive = float(weights.sum()), float(weights @ labels)
     if not 0 < positive < total:
@@ -29,7 +29,7 @@ def at_prevalence(statistic: Statistic, prevalence: float) -> Statistic:
     Sensitivity, specificity and ROC-AUC stay as they are, predictive values, average precision, accuracy and
     recall rate move. NaN where a class is missing. Raises InputError where ``prevalence`` is outside (0, 1).
     """
-    _check(prevalence)
+    check_prevalence(prevalence)
 
     def moved(scores: Scores, labels: Labels, weights: Weights) -> float:
         positive = float(weights @ labels)
@@ -40,6 +40,7 @@ def at_prevalence(statistic: Statistic, prevalence: float) -> Statistic:
     return moved
 
 
-def _check(prevalence: float) -> None:
+def check_prevalence(prevalence: float) -> None:
+    """Raise InputError for a prevalence outside (0, 1)."""
     if not 0 < prevalence < 1:
         raise InputError("prevalence", f"{prevalence:g} is not between 0 and 1")
