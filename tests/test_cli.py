@@ -15,6 +15,9 @@ from typer.testing import CliRunner
 
 from made import made_checkpoint, made_point
 from mammo_core import report
+from mammo_core.checkpoint import load_checkpoint
+from mammo_core.library import Library
+from mammo_core.thresholds import Thresholds
 from mammo_train.cli import app
 from mammo_train.commands import read as command
 
@@ -78,6 +81,29 @@ def test_an_exam_with_good_and_bad_files(tmp_path, model):
     assert "Research use only - not for diagnosis" in done.stdout
     assert "Scoring" in done.stderr
     assert "Scoring" not in done.stdout
+
+
+def test_the_point_saved_in_a_library_is_used(tmp_path, model):
+    write_mammogram(tmp_path / "a.dcm", "L", "CC", "1.2")
+    sha256 = load_checkpoint(model).sha256
+    with Library(tmp_path / "library") as library:
+        library.points.save(sha256, "Everybody", "to see it used", Thresholds(general=made_point(0.0)))
+    arguments = ("read", tmp_path / "a.dcm", "--model", model, "--out", tmp_path / "out")
+    point = []
+    for more in ((), ("--library", tmp_path / "library")):
+        assert mammo(*arguments, *more).returncode == 0
+        point.append(json.loads((tmp_path / "out" / "result.json").read_text())["operating_point"])
+    assert point[0] != point[1]
+    assert point[1]["threshold"] == 0
+    assert point[1]["source"].startswith("saved as 'Everybody', version 1: given. Reason: to see it used. ")
+
+
+def test_a_folder_without_a_library_is_2_and_stays_empty(tmp_path, model):
+    (tmp_path / "empty").mkdir()
+    done = mammo("read", tmp_path, "--model", model, "--library", tmp_path / "empty")
+    assert done.returncode == 2
+    assert "holds no library" in done.stderr
+    assert list((tmp_path / "empty").iterdir()) == []
 
 
 def test_zip_and_folder_csv(tmp_path, model):

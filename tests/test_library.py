@@ -310,7 +310,7 @@ def test_the_database_is_wal_with_foreign_keys(library: Library) -> None:
             connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
             for name in ("journal_mode", "foreign_keys", "synchronous", "user_version")
         ]
-    assert pragmas == ["wal", 1, 2, 1]
+    assert pragmas == ["wal", 1, 2, 2]
     orphan = "INSERT INTO reads (study_id, reader, recorded_at, blind, agreement, note) VALUES (77, '', '', 0, '', '')"
     with library._writing.connect() as connection, pytest.raises(IntegrityError):
         connection.exec_driver_sql(orphan)

@@ -9,12 +9,13 @@ from pytorch_grad_cam import GradCAM, HiResCAM, LayerCAM
 
 from made import made_checkpoint, made_exam, made_point
 from mammo_core.calibration import Calibration
-from mammo_core.checkpoint import model_of
+from mammo_core.checkpoint import ValidationScores, model_of
 from mammo_core.errors import InputError
 from mammo_core.inputs import model_input
 from mammo_core.mammogram import VoiLut
 from mammo_core.model import Model
 from mammo_core.reader import Reader
+from mammo_core.thresholds import Thresholds
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +164,39 @@ def test_without_an_operating_point_nothing_is_flagged(tmp_path):
     assert reading.score is not None
     assert reading.flagged is None
     assert [breast.flagged for breast in reading.breasts] == [None, None]
+
+
+def test_thresholds_of_a_library_count_instead_of_the_checkpoints(checkpoint):
+    exam = made_exam()
+    vendor = exam[0].header.manufacturer
+    score = Reader(checkpoint).read(exam).score
+    above, below = made_point(score + 0.01), made_point(score)
+    for thresholds, flagged in (
+        (Thresholds(general=above), False),
+        (Thresholds(general=below), True),
+        (Thresholds(general=above, vendors={vendor: below}), True),
+        (Thresholds(general=below, vendors={vendor: above}), False),
+        (Thresholds(general=below, vendors={"Another": above}), True),
+    ):
+        reading = Reader(checkpoint, thresholds=thresholds).read(exam)
+        assert reading.flagged is flagged
+        assert any(breast.flagged for breast in reading.breasts) is flagged
+        assert reading.operating_point == thresholds.of(vendor)
+
+
+def test_a_vendor_that_the_threshold_was_never_measured_on_is_said(tmp_path):
+    exam = made_exam()
+    vendor = exam[0].header.manufacturer
+    for manufacturers, told in (((vendor, "Other"), False), (("Other", ""), True), ((), False)):
+        validation = ValidationScores(
+            unit="breast",
+            patients=("a", "b"),
+            labels=(True, False),
+            scores=(0.9, 0.1),
+            groups={"manufacturer": manufacturers} if manufacturers else {},
+        )
+        warnings = Reader(made_checkpoint(tmp_path / "m.safetensors", validation=validation)).read(exam).warnings
+        assert any("is not among the validation cases" in warning for warning in warnings) is told
 
 
 def test_views_of_several_studies_are_refused(reader):

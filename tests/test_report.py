@@ -13,6 +13,7 @@ from mammo_core.heatmap import heatmap, normalise
 from mammo_core.intake import Refusal
 from mammo_core.reader import Reader
 from mammo_core.report import heat_color, picture, result_json, summary, write_exam, write_result
+from mammo_core.thresholds import Thresholds
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def test_the_contract(reader, tmp_path):
     names = write_exam(tmp_path, reading, exam)
     path = write_result(
         tmp_path,
-        result_json([reading], [Refusal("x.dcm", "is no DICOM")], reader.checkpoint, heatmaps=names),
+        result_json([reading], [Refusal("x.dcm", "is no DICOM")], reader, heatmaps=names),
     )
     result = json.loads(path.read_text(encoding="utf-8"))
     assert list(result) == ["schema", "software", "model", "operating_point", "studies", "refused"]
@@ -84,13 +85,13 @@ def test_a_map_without_localisation_says_so(reader):
     view = reading.views[0]
     empty = heatmap(np.zeros_like(view.heatmap.grid), "gradcam", view.placement)
     reading = replace(reading, views=(replace(view, heatmaps=(empty,)), *reading.views[1:]))
-    result = result_json([reading], [], reader.checkpoint)
+    result = result_json([reading], [], reader)
     assert any(w.startswith("no localisation") for w in result["studies"][0]["views"][0]["warnings"])
     assert result["studies"][0]["views"][0]["heatmap"] is None
 
 
 def test_the_operating_point_is_the_models_even_if_every_file_was_refused(reader):
-    result = result_json([], [Refusal("x.dcm", "is no DICOM")], reader.checkpoint)
+    result = result_json([], [Refusal("x.dcm", "is no DICOM")], reader)
     assert result["operating_point"]["threshold"] == 0.5
     assert (result["model"]["name"], result["studies"]) == ("made", [])
 
@@ -147,3 +148,17 @@ def test_a_tiny_picture_keeps_its_banner(reader):
     drawn = picture(exam[0], reader.read(exam).views[0], 0.0, size=120)
     assert ImageDraw.Draw(drawn).textlength(BANNER) > 0
     assert (banner_pixels(drawn) > 100).all(axis=-1).any()
+
+
+def test_a_saved_operating_point_names_itself_and_lists_its_vendors(tmp_path) -> None:
+    own, saved = made_point(0.5), made_point(0.7).model_copy(update={"rule": "saved as 'Fewer', version 2: given"})
+    checkpoint = made_checkpoint(tmp_path / "made.safetensors", operating_point=own)
+    reader = Reader(checkpoint, thresholds=Thresholds(general=saved, vendors={"Acme": made_point(0.8)}))
+    found = result_json([reader.read(made_exam())], [], reader)
+    assert found["operating_point"] == {
+        "threshold": 0.7,
+        "sensitivity": 0.8,
+        "specificity": 0.8,
+        "source": "saved as 'Fewer', version 2: given. Made by hand.",
+        "vendors": {"Acme": 0.8},
+    }

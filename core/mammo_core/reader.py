@@ -19,6 +19,7 @@ from mammo_core.inputs import Placement, model_input
 from mammo_core.mammogram import Header, Laterality, Mammogram, voi_in_words
 from mammo_core.operating_point import OperatingPoint
 from mammo_core.study import group_studies, unsuitable
+from mammo_core.thresholds import Thresholds
 
 _BATCH = 8
 """Views in one forward pass: a screening exam and its repeats, without letting one study fill the memory."""
@@ -97,9 +98,20 @@ class Reading:
 class Reader:
     """A checkpoint made ready to read study after study, on the GPU if there is one."""
 
-    def __init__(self, checkpoint: Checkpoint, *, methods: Sequence[Method] = ("gradcam",)) -> None:
-        """Heatmaps are drawn by every one of ``methods``, from the same feature map."""
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        methods: Sequence[Method] = ("gradcam",),
+        thresholds: Thresholds | None = None,
+    ) -> None:
+        """Heatmaps are drawn by every one of ``methods``, from the same feature map.
+
+        Exams are flagged by ``thresholds``, without them by the checkpoint's operating point.
+        """
         self.checkpoint = checkpoint
+        own = checkpoint.header.operating_point
+        self.thresholds = thresholds or (None if own is None else Thresholds(general=own))
         self.methods = tuple(methods)
         self.device = _device()
         self._model = model_of(checkpoint).to(self.device).to(memory_format=torch.channels_last)
@@ -141,7 +153,8 @@ class Reader:
             self._view(mammogram.header, reason, None if reason else next(scored))
             for mammogram, reason in zip(mammograms, reasons, strict=True)
         )
-        warnings = (*self._exam_warnings([m.header for m in mammograms]), *studies[0].warnings)
+        headers = [mammogram.header for mammogram in mammograms]
+        warnings = (*self._exam_warnings(headers), *self._unvalidated(headers), *studies[0].warnings)
         return self._reading(mammograms[0].header, views, warnings)
 
     def logits_and_maps(
@@ -212,31 +225,46 @@ class Reader:
         strange = sorted({h.manufacturer for h in headers} - set(header.card.manufacturers))
         return [f"Manufacturer {vendor or '(not stated)'} was not seen in training." for vendor in strange]
 
+    def _unvalidated(self, headers: Sequence[Header]) -> list[str]:
+        """Say whose exams the threshold was never measured on, where the validation cases state their vendors."""
+        validation = self.checkpoint.header.validation
+        measured = set(() if validation is None else validation.groups.get("manufacturer", ())) - {""}
+        if not measured:
+            return []
+        strange = sorted({h.manufacturer for h in headers} - measured)
+        return [
+            f"Manufacturer {vendor or '(not stated)'} is not among the validation cases: "
+            "what the threshold costs there is not known."
+            for vendor in strange
+        ]
+
     def _reading(self, header: Header, views: tuple[ViewReading, ...], warnings: tuple[str, ...]) -> Reading:
-        breasts = tuple(breast for side in ("R", "L") if (breast := self._breast(side, views)) is not None)
+        point = None if self.thresholds is None else self.thresholds.of(header.manufacturer)
+        breasts = tuple(breast for side in ("R", "L") if (breast := _breast(side, views, point)) is not None)
         score = max((breast.score for breast in breasts), default=None)
         return Reading(
             model=self.identity,
-            operating_point=self.checkpoint.header.operating_point,
+            operating_point=point,
             study_uid=header.study_uid,
             patient_id=header.patient_id,
             views=views,
             breasts=breasts,
             score=score,
-            flagged=None if score is None else self._flagged(score),
+            flagged=None if score is None else _flagged(score, point),
             warnings=warnings,
         )
 
-    def _breast(self, side: Laterality, views: tuple[ViewReading, ...]) -> BreastReading | None:
-        counted = [(v.sha256, v.score) for v in views if v.laterality == side and v.score is not None]
-        if not counted:
-            return None
-        score = float(np.mean([score for _, score in counted]))
-        return BreastReading(side, score, self._flagged(score), tuple(sha for sha, _ in counted))
 
-    def _flagged(self, score: float) -> bool | None:
-        point = self.checkpoint.header.operating_point
-        return None if point is None else score >= point.threshold
+def _breast(side: Laterality, views: tuple[ViewReading, ...], point: OperatingPoint | None) -> BreastReading | None:
+    counted = [(v.sha256, v.score) for v in views if v.laterality == side and v.score is not None]
+    if not counted:
+        return None
+    score = float(np.mean([score for _, score in counted]))
+    return BreastReading(side, score, _flagged(score, point), tuple(sha for sha, _ in counted))
+
+
+def _flagged(score: float, point: OperatingPoint | None) -> bool | None:
+    return None if point is None else score >= point.threshold
 
 
 def _device() -> torch.device:

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from mammo_core.banner import BANNER
-from mammo_core.checkpoint import Checkpoint
+from mammo_core.checkpoint import CheckpointHeader
 from mammo_core.files import write_atomic
 from mammo_core.heatmap import Heatmap, normalise, on_file
 from mammo_core.intake import Refusal
 from mammo_core.mammogram import Mammogram, display_pixels, hang
 from mammo_core.projection import VIEWS
-from mammo_core.reader import BreastReading, Reading, ViewReading
+from mammo_core.reader import BreastReading, Reader, Reading, ViewReading
+from mammo_core.thresholds import Thresholds
 
 PICTURE_SIZE = 1024
 """Longer side of an exported view, in pixels."""
@@ -87,27 +88,21 @@ def summary(pictures: Sequence[Image.Image], reading: Reading) -> Image.Image:
 def result_json(
     readings: Sequence[Reading],
     refused: Iterable[Refusal],
-    checkpoint: Checkpoint,
+    reader: Reader,
     *,
     heatmaps: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Arrange ``result.json``, schema 1, of what ``checkpoint`` made of some files.
+    """Arrange ``result.json``, schema 1, of what ``reader`` made of some files.
 
-    ``heatmaps`` maps a view's sha256 to its picture's file name.
+    ``heatmaps`` maps a view's sha256 to its picture's file name. Thresholds of single vendors are listed where there
+    are any.
     """
-    header, point = checkpoint.header, checkpoint.header.operating_point
+    checkpoint, header = reader.checkpoint, reader.checkpoint.header
     return {
         "schema": 1,
         "software": {"name": "mammo-gui", "version": _software_version()},
         "model": {"name": header.name, "sha256": checkpoint.sha256, "training_domain": header.training_domain},
-        "operating_point": None
-        if point is None
-        else {
-            "threshold": point.threshold,
-            "sensitivity": point.sensitivity.value,
-            "specificity": point.specificity.value,
-            "source": point.source,
-        },
+        "operating_point": None if reader.thresholds is None else _operating_point(reader.thresholds, header),
         "studies": [_study(reading, heatmaps or {}) for reading in readings],
         "refused": [{"file": refusal.file, "reason": refusal.reason} for refusal in refused],
     }
@@ -139,6 +134,19 @@ def write_result(folder: Path, result: Mapping[str, Any]) -> Path:
     text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
     write_atomic(path, text.encode("utf-8", errors="replace"))
     return path
+
+
+def _operating_point(thresholds: Thresholds, header: CheckpointHeader) -> dict[str, Any]:
+    """The operating point in use; one that was saved names itself, and vendors with one of their own are listed."""
+    point = thresholds.general
+    vendors = {"vendors": {name: own.threshold for name, own in thresholds.vendors.items()}}
+    return {
+        "threshold": point.threshold,
+        "sensitivity": point.sensitivity.value,
+        "specificity": point.specificity.value,
+        "source": point.source if point == header.operating_point else f"{point.rule}. {point.source}",
+        **(vendors if thresholds.vendors else {}),
+    }
 
 
 def _study(reading: Reading, heatmaps: Mapping[str, str]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The library of exams, AI results and reads on this machine."""
 
 from mammo_core.library.export import reads_csv
-from mammo_core.library.library import Library, as_study, default_folder
+from mammo_core.library.library import Library, as_study, default_folder, holds_library
 from mammo_core.library.values import (
     SUSPICION,
     Agreement,
@@ -11,10 +11,12 @@ from mammo_core.library.values import (
     BreastResult,
     Call,
     EventRecord,
+    FlipLine,
     HeatRecord,
     ImageRecord,
     ModelRecord,
     ReadRecord,
+    SavedPoint,
     Status,
     StudyRecord,
     ViewResult,
@@ -30,16 +32,19 @@ __all__ = [
     "BreastResult",
     "Call",
     "EventRecord",
+    "FlipLine",
     "HeatRecord",
     "ImageRecord",
     "Library",
     "ModelRecord",
     "ReadRecord",
+    "SavedPoint",
     "Status",
     "StudyRecord",
     "ViewResult",
     "WorklistLine",
     "as_study",
     "default_folder",
+    "holds_library",
     "reads_csv",
 ]

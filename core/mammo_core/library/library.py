@@ -24,6 +24,7 @@ from mammo_core.files import Staged, chunks_of, private_folder, staged, store_ge
 from mammo_core.library import rows, tables
 from mammo_core.library.calls import check_call
 from mammo_core.library.pixels import pack, unpack
+from mammo_core.library.points import Points
 from mammo_core.library.values import (
     AiResult,
     Call,
@@ -37,12 +38,18 @@ from mammo_core.library.worklist import worklist
 from mammo_core.mammogram import Laterality, Mammogram, hang, unhang
 from mammo_core.study import Study, assign, group_studies, priors
 
+_FILE = "library.sqlite3"
 _STORES = ("originals", "pixels", "heatmaps")
 
 
 def default_folder() -> Path:
     """Where the library lives unless told otherwise: the user's data folder of this operating system."""
     return user_data_path("mammo-gui", appauthor=False) / "library"
+
+
+def holds_library(folder: Path) -> bool:
+    """Whether a library was made in this folder."""
+    return (folder / _FILE).is_file()
 
 
 class Library:
@@ -56,8 +63,9 @@ class Library:
         except OSError as error:
             raise InputError(str(folder), f"cannot be used as a library folder: {error.strerror}") from error
         self.folder = folder
-        self._engine = tables.open_engine(folder / "library.sqlite3")
+        self._engine = tables.open_engine(folder / _FILE)
         self._writing = tables.writing(self._engine)
+        self.points = Points(self._engine, self._writing, self._record, lambda: (self.reader, _now()))
 
     def close(self) -> None:
         """Close every connection to the database."""
@@ -234,6 +242,7 @@ class Library:
             query = select(tables.images).where(tables.images.c.study_id == study.id)
             if rows.inputs_key(connection.execute(query).mappings().all()) != key:
                 return False
+            result = self.points.applied(connection, study.id, result)
             values = {"study_id": study.id, "inputs": key, "made_at": _now(), **rows.ai_columns(result)}
             reading_id = _inserted(connection, tables.readings, values)
             for sha256, heat, data in heats:

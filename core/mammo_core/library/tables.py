@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
     create_engine,
     event,
 )
@@ -29,7 +30,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from mammo_core.errors import InputError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_SECONDS = 15
 
 metadata = MetaData()
@@ -128,6 +129,34 @@ events = Table(
     sqlite_autoincrement=True,
 )
 
+operating_points = Table(
+    "operating_points",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("model_sha256", String(64), nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("name", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("thresholds", Text, nullable=False),
+    Column("who", String, nullable=False),
+    Column("at", String, nullable=False),
+    UniqueConstraint("model_sha256", "version"),
+    sqlite_autoincrement=True,
+)
+
+point_uses = Table(
+    "point_uses",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("model_sha256", String(64), nullable=False, index=True),
+    # NULL: the checkpoint's own.
+    Column("point_id", ForeignKey("operating_points.id")),
+    Column("reason", Text, nullable=False),
+    Column("who", String, nullable=False),
+    Column("at", String, nullable=False),
+    sqlite_autoincrement=True,
+)
+
 settings = Table(
     "settings",
     metadata,
@@ -136,6 +165,12 @@ settings = Table(
 )
 
 _APPEND_ONLY = (
+    *(
+        f"CREATE TRIGGER IF NOT EXISTS {table}_{verb.lower()} BEFORE {verb} ON {table} "
+        "BEGIN SELECT RAISE(ABORT, 'operating points are kept as they were saved'); END"
+        for table in ("operating_points", "point_uses")
+        for verb in ("UPDATE", "DELETE")
+    ),
     "CREATE TRIGGER IF NOT EXISTS events_fixed BEFORE UPDATE ON events "
     "BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END",
     "CREATE TRIGGER IF NOT EXISTS events_kept BEFORE DELETE ON events "

@@ -8,6 +8,7 @@ from typing import Literal
 
 from mammo_core.mammogram import Header
 from mammo_core.operating_point import OperatingPoint
+from mammo_core.thresholds import Thresholds
 
 Status = Literal["new", "AI done", "read", "needs answer", "AI failed"]
 Agreement = Literal["agree", "disagree", ""]
@@ -193,6 +194,35 @@ class StudyRecord:
     def status(self) -> Status:
         """Where the study stands in the reading room."""
         return status_of(bool(self.unresolved), bool(self.reads), self.ai is not None, bool(self.failure))
+
+
+@dataclass(frozen=True)
+class SavedPoint:
+    """An operating point that somebody saved for a model; never changed once written."""
+
+    id: int
+    model_sha256: str
+    version: int
+    """Counted from 1 for each model."""
+    name: str
+    reason: str
+    who: str
+    at: str
+    thresholds: Thresholds
+    in_use: bool
+
+
+@dataclass(frozen=True)
+class FlipLine:
+    """A study whose flag another threshold would change. None: no operating point, no flag."""
+
+    study_id: int
+    patient_id: str
+    date: str
+    score: float
+    flagged_before: bool | None
+    flagged_after: bool | None
+    phantom: bool
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mammo_core.reader import Reader, Reading
     from mammo_core.sandbox import DecodeSandbox
     from mammo_core.study import Study
+    from mammo_core.thresholds import Thresholds
 
 _NOTHING_SCORED = 1
 
@@ -39,7 +40,17 @@ ModelOption = Annotated[str | None, typer.Option("--model", help="Name of a bund
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for result.json and the heatmap pictures.")]
 
 
-def read(paths: Paths, model: ModelOption = None, out: OutOption = None) -> None:
+LibraryOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--library",
+        help="Library of mammo-gui whose saved operating point is used. Default: your own, if there is one.",
+        show_default=False,
+    ),
+]
+
+
+def read(paths: Paths, model: ModelOption = None, out: OutOption = None, library: LibraryOption = None) -> None:
     """Score mammograms and draw heatmaps.
 
     Laterality and view that a file does not state come from a folder.csv beside it (file,laterality,view).
@@ -54,7 +65,8 @@ def read(paths: Paths, model: ModelOption = None, out: OutOption = None) -> None
         from mammo_core.model_files import find_model
         from mammo_core.reader import Reader
 
-        reader = Reader(load_checkpoint(find_model(model)))
+        checkpoint = load_checkpoint(find_model(model))
+        reader = Reader(checkpoint, thresholds=_saved_thresholds(library, checkpoint.sha256))
         readings, refused = _read_all(paths, reader, output)
         output.add_result(readings, refused, reader)
         _print_result(readings, refused)
@@ -62,6 +74,20 @@ def read(paths: Paths, model: ModelOption = None, out: OutOption = None) -> None
             raise output.problem
     scored = any(view.scored for reading in readings for view in reading.views)
     raise typer.Exit(0 if scored else _NOTHING_SCORED)
+
+
+def _saved_thresholds(folder: Path | None, model_sha256: str) -> "Thresholds | None":
+    """The operating point that was saved in a library for a model; None where there is none. No library is made."""
+    from mammo_core.library import Library, default_folder, holds_library
+
+    place = folder or default_folder()
+    if not holds_library(place):
+        if folder is not None:
+            raise InputError("--library", f"{folder} holds no library; expected a folder that mammo-gui made")
+        return None
+    with Library(place) as library:
+        point = library.points.in_use(model_sha256)
+    return None if point is None else point.thresholds
 
 
 def _read_all(paths: Sequence[Path], reader: "Reader", output: "_Output") -> "tuple[list[Reading], list[Refusal]]":
@@ -153,7 +179,7 @@ class _Output:
         if self._folder is None:
             return
         try:
-            write_result(self._folder, result_json(readings, refused, reader.checkpoint, heatmaps=self._pictures))
+            write_result(self._folder, result_json(readings, refused, reader, heatmaps=self._pictures))
         except OSError as error:
             self._keep(error)
 
