@@ -171,10 +171,7 @@ def test_what_cannot_be_used_is_said(library: Library) -> None:
 def test_worklist_entries_that_would_change(library: Library) -> None:
     studies = [add_study(library, number, score) for number, score in ((1, 0.2), (2, 0.6), (3, 0.65), (4, 0.9))]
     found = library.points.flips(MODEL, chosen(0.5), chosen(0.7), None)
-    assert [(line.study_id, line.flagged_before, line.flagged_after) for line in found] == [
-        (studies[2], True, False),
-        (studies[1], True, False),
-    ]
+    assert [(line.study_id, line.flagged) for line in found] == [(studies[2], False), (studies[1], False)]
     assert library.points.flips(MODEL, chosen(0.5), chosen(0.5), None) == ()
     assert library.points.flips(MODEL, chosen(0.5), chosen(0.7), "Dr Blind") == (), "nothing is given away"
 

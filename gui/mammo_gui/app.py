@@ -9,6 +9,7 @@ from mammo_gui.markup import element
 from mammo_gui.routes import add_routes
 from mammo_gui.security import secure
 from mammo_gui.tabs.read import build_read_tab
+from mammo_gui.tabs.threshold import build_threshold_tab
 from mammo_gui.worker import Worker
 
 TITLE = "mammo-gui"
@@ -21,6 +22,7 @@ _TEMPORARY_SECONDS = 3600
 _HEAD = """
 <link rel="stylesheet" href="/mammo/static/viewer/viewer.css">
 <link rel="stylesheet" href="/mammo/static/theme/app.css">
+<link rel="stylesheet" href="/mammo/static/theme/threshold.css">
 <script type="module" src="/mammo/static/theme/page.js"></script>
 """
 
@@ -59,8 +61,11 @@ def _build_page(library: Library, worker: Worker) -> gr.Blocks:
         fill_width=True,
     ) as demo:
         gr.HTML(_top(), elem_id="top", apply_default_css=False, js_on_load=None)
-        with gr.Tabs(elem_id="tabs"), gr.Tab("Read", id="read"):
-            build_read_tab(demo, library, worker)
+        with gr.Tabs(elem_id="tabs"):
+            with gr.Tab("Read", id="read"):
+                build_read_tab(demo, library, worker)
+            with gr.Tab("Threshold", id="threshold"):
+                build_threshold_tab(library, worker)
     return demo
 
 

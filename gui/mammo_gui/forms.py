@@ -3,6 +3,7 @@
 The page is not trusted: numbers arrive as text, fields may be missing or made up.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Literal, TypeVar, cast
 
@@ -21,6 +22,18 @@ def number(fields: Fields, name: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 16):
         raise InputError(name, f"{text[:40]!r} is not a whole number")
     return int(text)
+
+
+def decimal(fields: Fields, name: str) -> float:
+    """A finite number, with a point or a comma; InputError for anything else."""
+    text = text_of(fields, name)
+    try:
+        found = float(text.replace(",", "."))
+    except ValueError:
+        found = math.nan
+    if not math.isfinite(found):
+        raise InputError(name.replace("_", " "), f"{text[:40]!r} is not a number")
+    return found
 
 
 def text_of(fields: Fields, name: str) -> str:

@@ -28,6 +28,13 @@ def worklist_panel(elem_id: str) -> gr.HTML:
     return _mounted("worklist.js", elem_id, _PANEL, {"html": "", "open": ""}, ", 'pick'")
 
 
+def threshold_panel(elem_id: str, *actions: str) -> gr.HTML:
+    """The Threshold tab's controls; its value is what ``threshold.js`` takes."""
+    # Gradio offers an event where its name stands in quotes in this text: "arrive" is triggered by the module itself.
+    names = ", ".join(f"'{action}'" for action in (*actions, "arrive"))
+    return _mounted("threshold.js", elem_id, _PANEL, {"html": ""}, f", [{names}]")
+
+
 def viewer_panel(elem_id: str, value: dict[str, Any]) -> gr.HTML:
     """The mammography viewer; its value is the payload that ``views.payload`` makes."""
     return _mounted("viewer_panel.js", elem_id, _VIEWER, value, "")

@@ -9,6 +9,7 @@ import shutil
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mammo_core.errors import InputError
@@ -103,6 +104,20 @@ class Worker:
     def page_shown(self) -> None:
         """Say that a page is on screen: importing torch and making exams need not compete with it any more."""
         self._page_shown.set()
+
+    def model_file(self) -> Path:
+        """The checkpoint that exams are read with; InputError where it is not there."""
+        from mammo_core.model_files import find_model
+
+        return find_model(self._model)
+
+    def models(self) -> dict[str, Path]:
+        """Name -> file of every checkpoint that can be looked at, the one in use first."""
+        from mammo_core.model_files import bundled_models
+
+        used = self.model_file()
+        others = {name: path for name, path in bundled_models().items() if path != used}
+        return {_short_name(used): used, **others}
 
     @property
     def activity(self) -> Activity:
@@ -283,9 +298,8 @@ class Worker:
         """The model; imported and loaded when it is first wanted, because torch takes seconds."""
         if self._opinion is None:
             from mammo_core.library.second_opinion import SecondOpinion
-            from mammo_core.model_files import find_model
 
-            self._opinion = SecondOpinion.from_file(find_model(self._model))
+            self._opinion = SecondOpinion.from_file(self.model_file())
         return self._opinion
 
     def _decoder(self) -> DecodeSandbox:
@@ -299,6 +313,11 @@ class Worker:
             if after != self._activity:
                 self._activity = after
                 self._revision += 1
+
+
+def _short_name(path: Path) -> str:
+    """The bundled model's name, or what tells a run's checkpoint from another's."""
+    return path.stem if path.stem != "checkpoint" else f"{path.parent.name}/{path.stem}"
 
 
 def _own(refusal: Refusal, received: Received) -> Refusal:

@@ -15,8 +15,11 @@ export function mount(element, props, trigger, watch, actions) {
   watch("value", draw);
   draw();
   const send = (action, fields) => {
-    if (action === "pick") document.dispatchEvent(new CustomEvent("mammo-open", { detail: fields.study }));
-    else if (actions.includes(action)) trigger(action, { ...fields, asked: nextQuestion() });
+    if (action === "pick") {
+      document.querySelector("#tabs [role=tab]")?.click(); // the first is the one that exams are read in
+      document.dispatchEvent(new CustomEvent("mammo-open", { detail: fields.study }));
+    }
+    if (action !== "pick" && actions.includes(action)) trigger(action, { ...fields, asked: nextQuestion() });
   };
   root.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-action]");

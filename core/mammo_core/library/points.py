@@ -104,19 +104,23 @@ class Points:
 
         Left out are those that the blind reader, if there is one, must not know of yet.
         """
+        if before is None or after is None:
+            return ()
+        points = [*before.vendors.values(), *after.vendors.values(), before.general, after.general]
+        lowest, highest = min(p.threshold for p in points), max(p.threshold for p in points)
         found = []
         with self._engine.connect() as connection:
             for study_id, reading in _present(connection, model_sha256).items():
-                record = rows.study_record(connection, study_id, blind_reader)
-                result = rows.ai_result(reading["result"])
-                if record is None or record.ai_hidden or result.score is None:
+                # Between the thresholds alone can anything change: the others need not be looked at.
+                if reading["score"] is None or not lowest <= reading["score"] < highest:
                     continue
-                vendor = record.images[0].header.manufacturer
-                now, then = (_flagged(result.score, chosen, vendor) for chosen in (before, after))
+                record = rows.study_record(connection, study_id, blind_reader)
+                if record is None or record.ai_hidden:
+                    continue
+                vendor, score = record.images[0].header.manufacturer, reading["score"]
+                now, then = (score >= chosen.of(vendor).threshold for chosen in (before, after))
                 if now != then:
-                    found.append(
-                        FlipLine(study_id, record.patient_id, record.date, result.score, now, then, record.phantom)
-                    )
+                    found.append(FlipLine(study_id, record.patient_id, record.date, score, then, record.phantom))
         return tuple(sorted(found, key=lambda line: -line.study_id))
 
     def applied(self, connection: Connection, study_id: int, result: AiResult) -> AiResult:
@@ -147,9 +151,11 @@ class Points:
     def _flag_anew(self, connection: Connection, model_sha256: str, chosen: Thresholds | None) -> None:
         """Record every present result of the model once more, with the new flags: what was shown stays on record."""
         _, at = self._stamp()
+        readings = tables.readings
         for study_id, reading in _present(connection, model_sha256).items():
             vendor = _vendor(connection, study_id)
-            result = flagged_anew(rows.ai_result(reading["result"]), None if chosen is None else chosen.of(vendor))
+            text = connection.execute(select(readings.c.result).where(readings.c.id == reading["id"])).scalar_one()
+            result = flagged_anew(rows.ai_result(text), None if chosen is None else chosen.of(vendor))
             values = {"study_id": study_id, "inputs": reading["inputs"], "made_at": at, **rows.ai_columns(result)}
             new_id = int(
                 connection.execute(insert(tables.readings).values(values).returning(tables.readings.c.id)).scalar_one()
@@ -180,7 +186,8 @@ def _present(connection: Connection, model_sha256: str) -> dict[int, RowMapping]
     for row in connection.execute(select(*columns)).mappings():
         images.setdefault(row["study_id"], []).append(row)
     keys = {study_id: rows.inputs_key(found) for study_id, found in images.items()}
-    query = select(tables.readings).where(tables.readings.c.model_sha256 == model_sha256)
+    columns = [tables.readings.c[name] for name in ("id", "study_id", "inputs", "score")]
+    query = select(*columns).where(tables.readings.c.model_sha256 == model_sha256)
     newest: dict[int, RowMapping] = {}
     for row in connection.execute(query.order_by(tables.readings.c.id)).mappings():
         if keys.get(row["study_id"]) == row["inputs"]:
@@ -192,10 +199,6 @@ def _vendor(connection: Connection, study_id: int) -> str:
     """Manufacturer of a study, as its first image states it."""
     query = select(tables.images).where(tables.images.c.study_id == study_id).order_by(tables.images.c.sha256)
     return rows.image_record(connection.execute(query).mappings().all()[0]).header.manufacturer
-
-
-def _flagged(score: float, chosen: Thresholds | None, vendor: str) -> bool | None:
-    return None if chosen is None else score >= chosen.of(vendor).threshold
 
 
 def _named(chosen: Thresholds, name: str, version: int, reason: str) -> Thresholds:

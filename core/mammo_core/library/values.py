@@ -214,14 +214,14 @@ class SavedPoint:
 
 @dataclass(frozen=True)
 class FlipLine:
-    """A study whose flag another threshold would change. None: no operating point, no flag."""
+    """A study whose flag another threshold would change."""
 
     study_id: int
     patient_id: str
     date: str
     score: float
-    flagged_before: bool | None
-    flagged_after: bool | None
+    flagged: bool
+    """At the other threshold."""
     phantom: bool
 
 

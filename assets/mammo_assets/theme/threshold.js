@@ -1,0 +1,66 @@
+// The Threshold tab's controls: a slider that answers the hand at once, and asks the server no faster than it answers.
+//
+// Everything else is a panel like the others (panel.js). The server's answer names the question that it answers; until
+// then the newest place of the slider waits, and the places in between are never asked for.
+
+import { mount as mountPanel, redraw } from "./panel.js";
+import { nextQuestion } from "./server.js";
+
+/** Follows `props.value`: {html, asked, threshold}. Triggers `arrive` when the tab is opened first. */
+export function mount(element, props, trigger, watch, actions) {
+  const root = element.querySelector(".panel");
+  const slider = new Slider(root, trigger);
+  mountPanel(element, { value: "" }, slider.trigger, () => {}, actions);
+  const draw = () => props.value && slider.take(props.value);
+  watch("value", draw);
+  draw();
+  if (!props.value?.html) slider.trigger("arrive", { asked: nextQuestion() });
+}
+
+class Slider {
+  constructor(root, trigger) {
+    this.root = root;
+    this.waiting = null; // the place that is to be asked for next
+    this.question = null; // what the server has not answered yet
+    this.trigger = (action, fields) => {
+      this.question = fields.asked;
+      trigger(action, fields);
+    };
+    this.ask = (threshold) => this.trigger("move", { threshold, asked: nextQuestion() });
+    root.addEventListener("input", ({ target }) => {
+      if (target.id === "threshold-slider") this.moved(target.value);
+    });
+    // A typed number counts when the field is left, which Enter does too.
+    root.addEventListener("change", ({ target }) => {
+      if (target.matches(".target input[type=text]")) target.form.requestSubmit();
+    });
+    root.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || !event.target.matches(".target input[type=text]")) return;
+      event.preventDefault();
+      event.target.blur();
+    });
+  }
+
+  moved(threshold) {
+    this.root.querySelector("#threshold-value").textContent = Number(threshold).toFixed(3);
+    if (this.question !== null) this.waiting = threshold;
+    else this.ask(threshold);
+  }
+
+  /** Takes an answer; while the hand is on the slider, its place is the hand's. */
+  take({ html, asked, threshold }) {
+    if (!html) return;
+    const held = this.root.querySelector("#threshold-slider:active, #threshold-slider:focus");
+    const place = this.waiting ?? (held ? held.value : null);
+    redraw(this.root, html);
+    const slider = this.root.querySelector("#threshold-slider");
+    if (slider && held) {
+      slider.focus({ preventScroll: true });
+      if (place !== null && this.waiting !== null) slider.value = place;
+    } else if (slider && threshold !== null) slider.value = threshold;
+    if (this.question !== null && Number(asked) >= Number(this.question)) this.question = null;
+    if (this.question !== null || this.waiting === null) return;
+    this.ask(this.waiting);
+    this.waiting = null;
+  }
+}
