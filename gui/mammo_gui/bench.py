@@ -8,12 +8,12 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mammo_core.calibration import Calibration, log_odds, sigmoid
 from mammo_core.cases import Cases
-from mammo_core.checkpoint import CheckpointHeader, load_checkpoint
 from mammo_core.errors import InputError
 from mammo_core.flips import Flip, flips
 from mammo_core.library import FlipLine, Library, SavedPoint
@@ -22,6 +22,9 @@ from mammo_core.threshold_groups import GroupFigures, GroupTable
 from mammo_core.thresholds import Thresholds
 from mammo_core.tradeoff import Curve, Figures, Histogram, Solvable, Tradeoff
 from mammo_core.workload import Workload, WorkloadPoint
+
+if TYPE_CHECKING:
+    from mammo_core.checkpoint import CheckpointHeader
 
 PREVALENCE = 0.003
 """Breasts with a cancer where nothing else is stated: about 6 of 1,000 screening exams (Lehman et al., 2017)."""
@@ -57,7 +60,7 @@ class Bench:
 
     path: Path
     sha256: str
-    header: CheckpointHeader
+    header: "CheckpointHeader"
     tradeoff: Tradeoff
     groups: GroupTable
     workload: Workload
@@ -235,6 +238,9 @@ def exam_prevalence(prevalence: float) -> float:
 
 
 def _ready(path: Path) -> Bench:
+    # Imports torch, which takes seconds: not before somebody opens the tab.
+    from mammo_core.checkpoint import load_checkpoint
+
     loaded = load_checkpoint(path)
     validation = loaded.header.validation
     if validation is None:
