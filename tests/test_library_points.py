@@ -29,7 +29,7 @@ def result(number: int, score: float, model: str = MODEL) -> AiResult:
     return AiResult(record, score, score >= 0.5, (BreastResult("L", score, score >= 0.5),), views, (), ("gradcam",))
 
 
-def add_study(library: Library, number: int, score: float, manufacturer: str = "Vendor A") -> int:
+def add_study(library: Library, number: int, score: float, manufacturer: str = "Vendor A", model: str = MODEL) -> int:
     """A study of one image, read by the model with a heatmap."""
     header = made_header(
         2,
@@ -46,7 +46,7 @@ def add_study(library: Library, number: int, score: float, manufacturer: str = "
     study_id = library.add_image(Mammogram(header, pixels), file, phantom=True)
     data, rows, columns = heat_bytes(np.ones((2, 3), np.float32), 1.0, header.hanging)
     heat = HeatRecord("gradcam", hashlib.sha256(data).hexdigest(), rows, columns, 1.0)
-    assert library.record_ai(library.study(study_id), result(number, score), [(header.sha256, heat, data)])
+    assert library.record_ai(library.study(study_id), result(number, score, model), [(header.sha256, heat, data)])
     return study_id
 
 

@@ -1,6 +1,7 @@
 """The Threshold tab without a browser: every figure on screen is that of scikit-learn, and what cannot be is said."""
 
 import re
+from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 
@@ -12,13 +13,15 @@ from made import made_checkpoint, made_point
 from mammo_core.calibration import Calibration
 from mammo_core.checkpoint import ValidationScores
 from mammo_core.errors import InputError
-from mammo_core.library import Library
+from mammo_core.library import Library, OutcomeImport
 from mammo_gui import bench
 from mammo_gui.bench import Aim, Bench, Benches, Screen
 from mammo_gui.views.chart import Axes, bars, chart, line, mark
+from mammo_gui.views.outcomes import outcomes_html
 from mammo_gui.views.threshold import controls_html, counts_html, figures_html
 from mammo_gui.views.threshold_cases import flips_html, groups_html
 from mammo_gui.views.threshold_plots import plots_html
+from test_library_points import add_study
 
 N = 300
 
@@ -54,8 +57,9 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def made(file: Path) -> Bench:
-    return Benches().of(file)
+def made(file: Path) -> Iterator[Bench]:
+    with Library(file.parent / "library") as empty:
+        yield Benches(empty).of(file)
 
 
 @pytest.fixture
@@ -124,7 +128,7 @@ def test_the_probability_is_shifted_by_the_odds_and_says_why(library: Library, m
 
 def test_without_a_calibration_no_probability_is_made_up(library: Library, tmp_path: Path) -> None:
     made_checkpoint(tmp_path / "m.safetensors", validation=validation())
-    html = counts_html(shown(library, Benches().of(tmp_path / "m.safetensors")))
+    html = counts_html(shown(library, Benches(library).of(tmp_path / "m.safetensors")))
     assert "its score is no probability" in text_of(html)
 
 
@@ -218,7 +222,7 @@ def test_saved_points_are_used_listed_and_taken_back(library: Library, made: Ben
     point = saved.thresholds.general
     flagged = made.cases.scores >= 0.35
     assert point.sensitivity.value == pytest.approx(sk.recall_score(made.cases.labels, flagged))
-    html = controls_html({"made": made.path}, made.path, now, "")
+    html = controls_html({"made": made.path}, made.path, "validation", now, "")
     assert "1. Screening &lt;i&gt;" in html
     assert "More recalls are wanted" in html
     bench.go_back(library, made, 0, "as it was")
@@ -246,15 +250,15 @@ def test_bad_input_is_a_sentence(library: Library, made: Bench, tmp_path: Path) 
     assert bench.moved_to(made, Aim(), 7.0).threshold == made.span[1]
     made_checkpoint(tmp_path / "none.safetensors")
     with pytest.raises(InputError, match="holds no validation scores"):
-        Benches().of(tmp_path / "none.safetensors")
+        Benches(library).of(tmp_path / "none.safetensors")
     one = ValidationScores(unit="breast", patients=("a",), labels=(True,), scores=(0.5,))
     made_checkpoint(tmp_path / "one.safetensors", validation=one)
     with pytest.raises(InputError, match="only one patient is positive"):
-        Benches().of(tmp_path / "one.safetensors")
+        Benches(library).of(tmp_path / "one.safetensors")
 
 
 def test_a_problem_is_shown_with_the_models_still_to_choose_from(made: Bench) -> None:
-    html = controls_html({"made": made.path}, made.path, None, "cases: none of the 5 is <positive>")
+    html = controls_html({"made": made.path}, made.path, "validation", None, "cases: none of the 5 is <positive>")
     assert "none of the 5 is &lt;positive&gt;" in html
     assert '<select name="model"' in html
 
@@ -267,3 +271,37 @@ def test_a_chart_leaves_out_what_is_no_number() -> None:
     found = chart("c", "A <chart>", axes, drawn, bars(axes, [0, 0.5, 1], [0.2, 0], "positive", "p"))
     assert "A &lt;chart&gt;" in found
     assert found.count("<rect") == 2  # the bar that is there, and what cuts off
+
+
+def test_own_cases_say_how_many_are_needed_and_what_is_missing(library: Library, made: Bench) -> None:
+    words = bench.own_words(library, made.path)
+    assert words.startswith("There are 0 positive and 0 negative breasts with a known outcome.")
+    assert "196 more positive and 196 more negative would be needed." in words
+    with pytest.raises(InputError, match="there is no breast whose truth is known"):
+        Benches(library).of(made.path, "own")
+
+
+def test_the_panel_of_own_cases_lists_what_was_refused() -> None:
+    html = outcomes_html([], "There are 0.", OutcomeImport(2, ((3, "study: '<x>' is not in the library"),)))
+    assert "2 recorded, 1 refused." in html
+    assert "line 3 study: '<x>' is not in the library" in text_of(html)
+    assert "<x>" not in html
+
+
+def test_own_cases_are_measured_like_the_others(library: Library, made: Bench) -> None:
+    scores = {number: (0.2 + 0.07 * number, number % 3 == 0) for number in range(1, 9)}
+    for number, (score, cancer) in scores.items():
+        study = add_study(library, number, score, model=made.sha256)
+        library.outcomes.record(study, "L", cancer, source="by hand")
+    benches = Benches(library)
+    own = benches.of(made.path, "own")
+    assert len(own.cases) == 8
+    html = figures_html(bench.screen(library, own, Aim(source="own", threshold=0.5, prevalence=0.1)))
+    labels = [cancer for _, cancer in scores.values()]
+    flagged = [score >= 0.5 for score, _ in scores.values()]
+    assert tile(html, "sensitivity")[0] == pytest.approx(100 * sk.recall_score(labels, flagged), abs=0.06)
+    assert "Only 2 positive breasts: the intervals tell little." in html
+    assert "Measured on exams of this library whose outcome is known." in text_of(html)
+    # Another outcome, and the figures follow.
+    library.outcomes.record(study, "L", True, source="by hand")
+    assert benches.of(made.path, "own").cases.positives == 3

@@ -8,16 +8,18 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from mammo_core.calibration import Calibration, log_odds, sigmoid
 from mammo_core.cases import Cases
 from mammo_core.errors import InputError
+from mammo_core.files import sha256_of
 from mammo_core.flips import Flip, flips
-from mammo_core.library import FlipLine, Library, SavedPoint
+from mammo_core.library import FlipLine, Library, OutcomeImport, SavedPoint
 from mammo_core.operating_point import OperatingPoint
+from mammo_core.sample_size import words_for
 from mammo_core.threshold_groups import GroupFigures, GroupTable
 from mammo_core.thresholds import Thresholds
 from mammo_core.tradeoff import Curve, Figures, Histogram, Solvable, Tradeoff
@@ -32,6 +34,9 @@ RECALL_RATE = 0.1
 """Screening programmes aim at 3 to 12 %."""
 _KEPT = 3
 """Models whose cases are kept ready."""
+
+Source = Literal["validation", "own"]
+SOURCES = {"validation": "validation scores in the checkpoint", "own": "own cases of this library"}
 
 PRESETS = {
     "youden": "Youden index",
@@ -48,6 +53,10 @@ class Aim:
 
     model: str = ""
     """Path of the checkpoint; empty: the model in use."""
+    source: Source = "validation"
+    """Which cases."""
+    imported: OutcomeImport | None = None
+    """What came of the last file of outcomes."""
     threshold: float | None = None
     """None: the one in use."""
     prevalence: float = PREVALENCE
@@ -56,7 +65,7 @@ class Aim:
 
 @dataclass(frozen=True)
 class Bench:
-    """A checkpoint whose validation cases are ready for every threshold."""
+    """A checkpoint with cases that are ready for every threshold."""
 
     path: Path
     sha256: str
@@ -67,7 +76,7 @@ class Bench:
 
     @property
     def cases(self) -> Cases:
-        """The validation cases."""
+        """The cases that everything is measured on."""
         return self.tradeoff.cases
 
     @property
@@ -92,18 +101,20 @@ class Bench:
 
 
 class Benches:
-    """Checkpoints made ready once; safe to share between threads."""
+    """Checkpoints and their cases, each made ready once; safe to share between threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, library: Library) -> None:
+        self._library = library
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, int], Bench] = OrderedDict()
+        self._kept: OrderedDict[tuple[object, ...], Bench] = OrderedDict()
 
-    def of(self, path: Path) -> Bench:
-        """Get a checkpoint ready; InputError where it holds no cases that a threshold could be judged on."""
+    def of(self, path: Path, source: Source = "validation") -> Bench:
+        """Get a checkpoint ready; InputError where there are no cases that a threshold could be judged on."""
         with self._lock:
-            key = (str(path), path.stat().st_mtime_ns)
+            # Own cases change with whatever is recorded in the library.
+            key = (str(path), path.stat().st_mtime_ns, source == "own" and self._library.revision())
             if key not in self._kept:
-                self._kept[key] = _ready(path)
+                self._kept[key] = _ready(path, self._library, source)
                 while len(self._kept) > _KEPT:
                     self._kept.popitem(last=False)
             self._kept.move_to_end(key)
@@ -227,6 +238,11 @@ def save(library: Library, bench: Bench, threshold: float, name: str, reason: st
     )
 
 
+def own_words(library: Library, path: Path) -> str:
+    """Say how many own cases there are, and how many a useful interval needs."""
+    return words_for(library.outcomes.cases(sha256_of(path)))
+
+
 def go_back(library: Library, bench: Bench, point_id: int, reason: str) -> None:
     """Use an earlier version; 0 is the checkpoint's own."""
     library.points.use(bench.sha256, point_id or None, reason, bench.own)
@@ -237,16 +253,18 @@ def exam_prevalence(prevalence: float) -> float:
     return min(2 * prevalence, 0.999)
 
 
-def _ready(path: Path) -> Bench:
+def _ready(path: Path, library: Library, source: Source) -> Bench:
     # Imports torch, which takes seconds: not before somebody opens the tab.
     from mammo_core.checkpoint import load_checkpoint
 
     loaded = load_checkpoint(path)
-    validation = loaded.header.validation
-    if validation is None:
+    if source == "own":
+        cases = library.outcomes.cases(loaded.sha256)
+    elif loaded.header.validation is not None:
+        cases = loaded.header.validation.cases(f"Measured on the validation scores stored in {loaded.header.name}.")
+    else:
         reason = "holds no validation scores: what a threshold costs is not known. mammo train stores them."
         raise InputError(path.name, reason)
-    cases = validation.cases(f"Measured on the validation scores stored in {loaded.header.name}.")
     tradeoff = Tradeoff(cases)
     return Bench(path, loaded.sha256, loaded.header, tradeoff, GroupTable(cases, tradeoff.draws), Workload(cases))
 

@@ -53,6 +53,13 @@ def correction_of(fields: Fields) -> tuple[str, Laterality, str]:
     return text_of(fields, "sha256"), laterality, _one_of(fields, "view", tuple(VIEWS))
 
 
+def outcome_of(fields: Fields) -> tuple[int, Laterality, bool | None]:
+    """Study, breast and outcome from the outcome form; None takes an outcome back."""
+    laterality = cast(Literal["L", "R"], _one_of(fields, "laterality", ("R", "L")))
+    cancer = _one_of(fields, "cancer", ("1", "0", "-"))
+    return number(fields, "study"), laterality, None if cancer == "-" else cancer == "1"
+
+
 def _breast(fields: Fields, side: str) -> BreastCall | None:
     recall = _one_of(fields, f"{side}_recall", ("", "yes", "no"))
     suspicion = text_of(fields, f"{side}_suspicion")

@@ -44,6 +44,7 @@ export function mount(element, props, trigger, watch, actions) {
     if (target.matches("select[data-action]")) send(target.dataset.action, { ...target.dataset, value: target.value });
     if (target.matches("input[type=checkbox][data-action]")) send(target.dataset.action, { checked: target.checked });
     if (target.matches("[data-action=reader] input")) target.form.requestSubmit();
+    if (target.matches("input[type=file]")) readInto(target);
   });
   // A list to glance at closes when the user turns to something else.
   document.addEventListener("pointerdown", ({ target }) => {
@@ -76,6 +77,15 @@ export function redraw(root, html) {
   const focused = name ? root.querySelector(`[name="${CSS.escape(name)}"]`) : null;
   focused?.focus({ preventScroll: true });
   if (focused?.matches("textarea, input[type=text]")) focused.setSelectionRange(selectionStart, selectionEnd);
+}
+
+/** Puts a chosen text file into its form, to be looked at before it is sent. */
+async function readInto(input) {
+  const [file] = input.files;
+  if (!file) return;
+  const text = await file.text();
+  input.form.elements.text.value = text;
+  input.form.elements.file.value = file.name;
 }
 
 /** [[name, value, checked], ...]; `checked` is null for what is not a radio button. */

@@ -22,6 +22,8 @@ class Slider {
     this.root = root;
     this.waiting = null; // the place that is to be asked for next
     this.question = null; // what the server has not answered yet
+    this.dragging = false;
+    this.kept = null; // an answer that came while somebody dragged
     this.trigger = (action, fields) => {
       this.question = fields.asked;
       trigger(action, fields);
@@ -30,6 +32,10 @@ class Slider {
     root.addEventListener("input", ({ target }) => {
       if (target.id === "threshold-slider") this.moved(target.value);
     });
+    root.addEventListener("pointerdown", ({ target }) => {
+      this.dragging = target.id === "threshold-slider";
+    });
+    for (const end of ["pointerup", "pointercancel"]) window.addEventListener(end, () => this.released());
     // A typed number counts when the field is left, which Enter does too.
     root.addEventListener("change", ({ target }) => {
       if (target.matches(".target input[type=text]")) target.form.requestSubmit();
@@ -47,20 +53,31 @@ class Slider {
     else this.ask(threshold);
   }
 
-  /** Takes an answer; while the hand is on the slider, its place is the hand's. */
-  take({ html, asked, threshold }) {
-    if (!html) return;
-    const held = this.root.querySelector("#threshold-slider:active, #threshold-slider:focus");
-    const place = this.waiting ?? (held ? held.value : null);
-    redraw(this.root, html);
-    const slider = this.root.querySelector("#threshold-slider");
-    if (slider && held) {
-      slider.focus({ preventScroll: true });
-      if (place !== null && this.waiting !== null) slider.value = place;
-    } else if (slider && threshold !== null) slider.value = threshold;
-    if (this.question !== null && Number(asked) >= Number(this.question)) this.question = null;
+  released() {
+    this.dragging = false;
+    if (this.kept) this.draw(this.kept);
+  }
+
+  /** Takes an answer. New HTML would end a drag: it waits until the slider is let go. */
+  take(answer) {
+    if (!answer.html) return;
+    if (this.dragging) this.kept = answer;
+    else this.draw(answer);
+    if (this.question !== null && Number(answer.asked) >= Number(this.question)) this.question = null;
     if (this.question !== null || this.waiting === null) return;
     this.ask(this.waiting);
     this.waiting = null;
+  }
+
+  /** Puts the controls in, the keyboard staying on the slider if it was there, which stands where the hand has put it. */
+  draw({ html, threshold }) {
+    this.kept = null;
+    const focused = document.activeElement?.id === "threshold-slider";
+    redraw(this.root, html);
+    const slider = this.root.querySelector("#threshold-slider");
+    if (!slider) return;
+    if (focused) slider.focus({ preventScroll: true });
+    slider.value = this.waiting ?? threshold;
+    if (this.waiting !== null) this.root.querySelector("#threshold-value").textContent = Number(this.waiting).toFixed(3);
   }
 }

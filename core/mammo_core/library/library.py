@@ -23,6 +23,7 @@ from mammo_core.errors import InputError
 from mammo_core.files import Staged, chunks_of, private_folder, staged, store_get, store_path, store_put
 from mammo_core.library import rows, tables
 from mammo_core.library.calls import check_call
+from mammo_core.library.outcomes import Outcomes
 from mammo_core.library.pixels import pack, unpack
 from mammo_core.library.points import Points
 from mammo_core.library.values import (
@@ -65,7 +66,8 @@ class Library:
         self.folder = folder
         self._engine = tables.open_engine(folder / _FILE)
         self._writing = tables.writing(self._engine)
-        self.points = Points(self._engine, self._writing, self._record, lambda: (self.reader, _now()))
+        parts = (self._engine, self._writing, self._record, lambda: (self.reader, _now()))
+        self.points, self.outcomes = Points(*parts), Outcomes(*parts)
 
     def close(self) -> None:
         """Close every connection to the database."""
@@ -210,7 +212,7 @@ class Library:
             heats = connection.execute(query).scalars().all()
             detail = {"patient": study.patient_id, "date": study.date, "reads": str(len(study.reads))}
             self._record(connection, "study removed", study_id, detail)
-            for table in (tables.ai_shown, tables.reads, tables.readings, tables.images):
+            for table in (tables.outcomes, tables.ai_shown, tables.reads, tables.readings, tables.images):
                 connection.execute(delete(table).where(table.c.study_id == study_id))
             connection.execute(delete(tables.studies).where(tables.studies.c.id == study_id))
         self._sweep("originals", tables.images.c.sha256, [image.sha256 for image in study.images])

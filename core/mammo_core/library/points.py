@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, RowMapping, func, insert, select
 
 from mammo_core.errors import InputError
 from mammo_core.library import rows, tables
+from mammo_core.library.present import present_results
 from mammo_core.library.values import AiResult, FlipLine, SavedPoint
 from mammo_core.operating_point import OperatingPoint
 from mammo_core.thresholds import Thresholds
@@ -110,7 +111,7 @@ class Points:
         lowest, highest = min(p.threshold for p in points), max(p.threshold for p in points)
         found = []
         with self._engine.connect() as connection:
-            for study_id, reading in _present(connection, model_sha256).items():
+            for study_id, reading in present_results(connection, model_sha256, whole=False).items():
                 # Between the thresholds alone can anything change: the others need not be looked at.
                 if reading["score"] is None or not lowest <= reading["score"] < highest:
                     continue
@@ -151,11 +152,9 @@ class Points:
     def _flag_anew(self, connection: Connection, model_sha256: str, chosen: Thresholds | None) -> None:
         """Record every present result of the model once more, with the new flags: what was shown stays on record."""
         _, at = self._stamp()
-        readings = tables.readings
-        for study_id, reading in _present(connection, model_sha256).items():
+        for study_id, reading in present_results(connection, model_sha256).items():
             vendor = _vendor(connection, study_id)
-            text = connection.execute(select(readings.c.result).where(readings.c.id == reading["id"])).scalar_one()
-            result = flagged_anew(rows.ai_result(text), None if chosen is None else chosen.of(vendor))
+            result = flagged_anew(rows.ai_result(reading["result"]), None if chosen is None else chosen.of(vendor))
             values = {"study_id": study_id, "inputs": reading["inputs"], "made_at": at, **rows.ai_columns(result)}
             new_id = int(
                 connection.execute(insert(tables.readings).values(values).returning(tables.readings.c.id)).scalar_one()
@@ -177,22 +176,6 @@ def flagged_anew(result: AiResult, point: OperatingPoint | None) -> AiResult:
         flagged=flag(result.score),
         breasts=tuple(replace(breast, flagged=flag(breast.score)) for breast in result.breasts),
     )
-
-
-def _present(connection: Connection, model_sha256: str) -> dict[int, RowMapping]:
-    """Study -> the model's newest result for the images that the study has now."""
-    images: dict[int, list[RowMapping]] = {}
-    columns = [tables.images.c[name] for name in ("study_id", "sha256", "laterality", "view")]
-    for row in connection.execute(select(*columns)).mappings():
-        images.setdefault(row["study_id"], []).append(row)
-    keys = {study_id: rows.inputs_key(found) for study_id, found in images.items()}
-    columns = [tables.readings.c[name] for name in ("id", "study_id", "inputs", "score")]
-    query = select(*columns).where(tables.readings.c.model_sha256 == model_sha256)
-    newest: dict[int, RowMapping] = {}
-    for row in connection.execute(query.order_by(tables.readings.c.id)).mappings():
-        if keys.get(row["study_id"]) == row["inputs"]:
-            newest[row["study_id"]] = row
-    return newest
 
 
 def _vendor(connection: Connection, study_id: int) -> str:

@@ -157,6 +157,20 @@ point_uses = Table(
     sqlite_autoincrement=True,
 )
 
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("study_id", ForeignKey("studies.id"), nullable=False, index=True),
+    Column("laterality", String, CheckConstraint("laterality IN ('R', 'L')"), nullable=False),
+    # NULL: taken back.
+    Column("cancer", Boolean),
+    Column("source", String, nullable=False),
+    Column("who", String, nullable=False),
+    Column("at", String, nullable=False),
+    sqlite_autoincrement=True,
+)
+
 settings = Table(
     "settings",
     metadata,

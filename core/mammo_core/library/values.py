@@ -213,6 +213,28 @@ class SavedPoint:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What became of a breast, as somebody recorded it."""
+
+    study_id: int
+    laterality: Literal["R", "L"]
+    cancer: bool
+    source: str
+    """Where it is known from: "by hand", or the name of a file."""
+    who: str
+    at: str
+
+
+@dataclass(frozen=True)
+class OutcomeImport:
+    """What came of a file of outcomes."""
+
+    recorded: int
+    refused: tuple[tuple[int, str], ...]
+    """(line of the file, why it does not count)."""
+
+
+@dataclass(frozen=True)
 class FlipLine:
     """A study whose flag another threshold would change."""
 

@@ -12,8 +12,9 @@ from mammo_core.errors import InputError
 from mammo_core.library import Library
 from mammo_core.tradeoff import Solvable
 from mammo_gui import bench, forms
-from mammo_gui.bench import Aim, Bench, Benches
+from mammo_gui.bench import Aim, Bench, Benches, Source
 from mammo_gui.panel import html_panel, threshold_panel
+from mammo_gui.views.outcomes import outcomes_html
 from mammo_gui.views.threshold import controls_html, counts_html, figures_html
 from mammo_gui.views.threshold_cases import flips_html, groups_html
 from mammo_gui.views.threshold_plots import plots_html
@@ -21,7 +22,7 @@ from mammo_gui.worker import Worker
 
 logger = logging.getLogger(__name__)
 
-_ACTIONS = ("move", "solve", "preset", "prevalence", "model", "save", "use")
+_ACTIONS = ("move", "solve", "preset", "prevalence", "model", "source", "save", "use")
 
 Fields = Mapping[str, object]
 Handler = Callable[[Aim, Fields], Aim]
@@ -32,14 +33,13 @@ def build_threshold_tab(library: Library, worker: Worker) -> None:
     aim = gr.State(Aim())
     with gr.Row(elem_id="bench"):
         with gr.Column(elem_id="bench-left"):
-            controls = threshold_panel(
-                "threshold-controls", "move", "solve", "preset", "prevalence", "model", "save", "use"
-            )
+            controls = threshold_panel("threshold-controls", *_ACTIONS)
         with gr.Column(elem_id="bench-right"):
             figures = html_panel("threshold-figures")
             plots = html_panel("threshold-plots")
             tables = html_panel("threshold-tables", "pick")
-    outputs = [aim, controls, figures, plots, tables]
+            own = html_panel("threshold-own", "outcome", "outcomes")
+    outputs = [aim, controls, figures, plots, tables, own]
     answers = Answers(library, worker)
     events: dict[Any, Handler] = {
         controls.move: answers.move,
@@ -47,8 +47,11 @@ def build_threshold_tab(library: Library, worker: Worker) -> None:
         controls.preset: answers.preset,
         controls.prevalence: answers.prevalence,
         controls.model: answers.model,
+        controls.source: answers.source,
         controls.save: answers.save,
         controls.use: answers.use,
+        own.outcome: answers.outcome,
+        own.outcomes: answers.outcomes,
     }
     quiet: dict[str, Any] = {
         "show_progress": "hidden",
@@ -67,7 +70,7 @@ class Answers:
     def __init__(self, library: Library, worker: Worker) -> None:
         self._library = library
         self._worker = worker
-        self._benches = Benches()
+        self._benches = Benches(library)
 
     def to(self, handler: Handler) -> Callable[..., list[Any]]:
         """A callback: do what an event asks for, draw, and say in words what cannot be done."""
@@ -120,6 +123,24 @@ class Answers:
             raise InputError("model", f"{wanted[-60:]!r} is not one of this list")
         return replace(aim, model=wanted, threshold=None)
 
+    def source(self, aim: Aim, fields: Fields) -> Aim:
+        """Choose the cases."""
+        wanted = forms.text_of(fields, "value")
+        if wanted not in bench.SOURCES:
+            raise InputError("cases", f"{wanted[:40]!r} is not one of {', '.join(bench.SOURCES)}")
+        return replace(aim, source=cast(Source, wanted))
+
+    def outcome(self, aim: Aim, fields: Fields) -> Aim:
+        """Keep what became of one breast."""
+        study, side, cancer = forms.outcome_of(fields)
+        self._library.outcomes.record(study, side, cancer, source="by hand")
+        return replace(aim, imported=None)
+
+    def outcomes(self, aim: Aim, fields: Fields) -> Aim:
+        """Take a file of outcomes in."""
+        text, file = str(fields.get("text") or ""), forms.text_of(fields, "file")
+        return replace(aim, imported=self._library.outcomes.import_csv(text, file[:200] or "pasted"))
+
     def save(self, aim: Aim, fields: Fields) -> Aim:
         """Save the threshold that the form shows, and use it."""
         threshold = forms.decimal(fields, "threshold")
@@ -133,7 +154,7 @@ class Answers:
         return replace(aim, threshold=None)
 
     def _bench(self, aim: Aim) -> Bench:
-        return self._benches.of(self._path(aim))
+        return self._benches.of(self._path(aim), aim.source)
 
     def _path(self, aim: Aim) -> Path:
         return Path(aim.model) if aim.model else self._worker.model_file()
@@ -144,16 +165,24 @@ class Answers:
         try:
             shown = bench.screen(self._library, self._bench(aim), aim)
         except InputError as error:
-            left = controls_html(models, chosen, None, problem or str(error))
-            return [aim, _controls(left, asked, None), "", "", ""]
-        left = controls_html(models, chosen, shown, problem)
+            left = controls_html(models, chosen, aim.source, None, problem or str(error))
+            return [aim, _controls(left, asked, None), "", "", "", self._own(aim)]
+        left = controls_html(models, chosen, aim.source, shown, problem)
         return [
             aim,
             _controls(left, asked, shown.threshold),
             figures_html(shown),
             plots_html(shown),
             counts_html(shown) + groups_html(shown) + flips_html(shown),
+            self._own(aim),
         ]
+
+    def _own(self, aim: Aim) -> str:
+        """The panel of own cases, which is there where they are looked at."""
+        if aim.source != "own":
+            return ""
+        words = bench.own_words(self._library, self._path(aim))
+        return outcomes_html(self._library.worklist(), words, aim.imported)
 
 
 def _controls(html: str, asked: str, threshold: float | None) -> dict[str, object]:

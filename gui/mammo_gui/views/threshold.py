@@ -7,20 +7,23 @@ import numpy as np
 
 from mammo_core.intervals import Estimate
 from mammo_core.library import SavedPoint
-from mammo_gui.bench import PRESETS, Bench, Screen
+from mammo_gui.bench import PRESETS, SOURCES, Bench, Screen
 from mammo_gui.markup import Markup, element, join
 from mammo_gui.views.words import moment_words, score_words
 
 
-def controls_html(models: Mapping[str, Path], chosen: Path, screen: Screen | None, problem: str) -> Markup:
-    """The left column: model, slider, targets, presets, prevalence, saving, history."""
+def controls_html(models: Mapping[str, Path], chosen: Path, source: str, screen: Screen | None, problem: str) -> Markup:
+    """The left column: model, cases, slider, targets, presets, prevalence, saving, history."""
     options = [element("option", name, value=str(path), selected=path == chosen) for name, path in models.items()]
     select = element("select", *options, name="model", data_action="model", aria_label="Model")
     model = element("label", element("span", "Model"), select, class_="field")
+    kinds = [element("option", title, value=name, selected=name == source) for name, title in SOURCES.items()]
+    pick = element("select", *kinds, name="source", data_action="source", aria_label="Cases")
+    cases = element("label", element("span", "Cases"), pick, class_="field")
     if screen is None:
-        return join(model, _problem(problem))
+        return element("section", element("h3", "Cases"), model, cases, _problem(problem))
     return join(
-        element("section", element("h3", "Validation cases"), model, _about(screen.bench)),
+        element("section", element("h3", "Cases"), model, cases, _about(screen.bench)),
         element("section", _threshold(screen), _problem(problem), _targets(screen), _presets(screen)),
         element("section", _prevalence(screen)),
         element("section", element("h3", "Use this threshold"), _save(screen)),

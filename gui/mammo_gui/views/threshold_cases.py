@@ -68,7 +68,7 @@ def _library(lines: tuple[FlipLine, ...]) -> Markup:
                 element("b", line.patient_id or "no patient ID"),
                 f" {date_words(line.date)} ",
                 element("span", score_words(line.score), class_="number"),
-                element("span", "would be flagged" if line.flagged else "would not be flagged any more"),
+                element("span", "would be flagged" if line.flagged else "no longer flagged"),
                 element("span", "PHANTOM", class_="phantom") if line.phantom else None,
                 type="button",
                 data_action="pick",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-EXAMS = 3
+EXAMS = 4
 N = 400
 
 
@@ -145,6 +145,7 @@ def test_the_slider_moves_by_mouse(tab: "Page") -> None:
     tab.mouse.down()
     for part in np.linspace(0.55, 0.3, 12):
         tab.mouse.move(box["x"] + box["width"] * part, y)
+        tab.wait_for_timeout(60)  # answers come in the middle of it
     tab.mouse.up()
     wait_for_threshold(tab, 0.1, 0.45)
     check_figures(tab, settled(tab))
@@ -270,3 +271,36 @@ def test_nothing_overlaps(tab: "Page") -> None:
             "document.querySelector('#bench-left').scrollWidth - document.querySelector('#bench-left').clientWidth"
         )
         assert over <= 0, "the controls stay in their column"
+
+
+def test_own_cases_by_csv_and_by_hand(tab: "Page", server: AppServer) -> None:
+    tab.get_by_label("Cases").select_option("own")
+    tab.wait_for_selector("#threshold-problem:has-text('there is no breast whose truth is known')")
+    assert "196 more positive" in tab.inner_text("#own-words")
+    lines = ["study,laterality,cancer", "1.2.0,L,1", "9.9,L,1", "1.2.1,L,0", "1.2.1,L,0", "1.2.2,L,perhaps"]
+    chosen = {"name": "list <b>.csv", "mimeType": "text/csv", "buffer": "\n".join(lines).encode()}
+    tab.get_by_label("CSV file").set_input_files([chosen])
+    tab.wait_for_function("document.querySelector('.as-csv textarea').value.includes('perhaps')")
+    tab.get_by_role("button", name="Import").click()
+    tab.wait_for_selector("#import-words:has-text('2 recorded, 3 refused.')")
+    refused = tab.locator("#threshold-own .refused li").all_inner_texts()
+    assert [text.split()[1] for text in refused] == ["3", "5", "6"]
+    assert "'9.9' is not in the library" in refused[0]
+    tab.wait_for_selector("#threshold-problem:has-text('only one patient is positive')")
+    # The other two exams by hand: two of each class make figures.
+    with Library(server.library) as library:
+        studies = {line.patient_id: line.id for line in library.worklist()}
+        assert library.outcomes.of_study(studies["P00"])["L"].source == "list <b>.csv"
+    for patient, outcome in (("P02", "1"), ("P03", "0")):
+        tab.get_by_label("Exam", exact=True).select_option(str(studies[patient]))
+        tab.get_by_label("Breast", exact=True).select_option("L")
+        tab.get_by_label("Outcome", exact=True).select_option(outcome)
+        tab.get_by_role("button", name="Record").click()
+        tab.wait_for_function(
+            "(wanted) => document.querySelector('#own-words').textContent.startsWith(wanted)",
+            arg=f"There are 2 positive and {1 if patient == 'P02' else 2} negative",
+        )
+    tab.wait_for_selector("#tile-sensitivity")
+    assert "Measured on exams of this library" in tab.inner_text("#footing")
+    tab.get_by_label("Cases").select_option("validation")
+    tab.wait_for_function("document.querySelector('#footing').textContent.includes('validation scores')")
