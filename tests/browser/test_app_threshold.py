@@ -250,6 +250,8 @@ def test_an_entry_that_would_change_is_one_click_from_the_hung_study(tab: "Page"
         tab.keyboard.press("End")
         wait_for_threshold(tab, 0.8, 1.0)
     patient = entry.locator("b").inner_text()
+    with Library(server.library) as library:
+        assert library.study(int(entry.get_attribute("data-study") or "")).patient_id == patient
     entry.click()
     tab.wait_for_function("(name) => document.querySelector('#result h2')?.textContent === name", arg=patient)
     assert (
