@@ -5,7 +5,7 @@ import pytest
 
 from mammo_core.cases import Cases
 from mammo_core.errors import InputError
-from mammo_core.operating_point import applied, at_recall_rate, at_sensitivity, at_specificity, measured_at, youden
+from mammo_core.operating_point import at_recall_rate, at_sensitivity, at_specificity, measured_at, youden
 
 NEGATIVES = np.arange(1, 11) / 100  # .01 ... .10
 POSITIVES = np.array([0.05, 0.095, 0.2, 0.3])
@@ -95,14 +95,6 @@ def test_youden():
     # Of two that are equal the higher threshold: 1/2 + 1 and 1 + 1/2.
     equal = youden(made([0.4, 0.2, 0.3, 0.1], [True, True, False, False]))
     assert (equal.sensitivity.value, equal.specificity.value) == (0.5, 1.0)
-
-
-def test_applied_unchanged():
-    point = chosen(0.9)
-    found = applied(point, Cases(SCORES + 0.02, LABELS, PATIENTS, "breast", "elsewhere"))
-    assert (found.threshold, found.rule, found.source) == (point.threshold, point.rule, "elsewhere")
-    assert found.specificity.value == 0.7  # .08, .09 and .10 became .10, .11 and .12
-    assert found.sensitivity.value == 0.75
 
 
 def test_measured_elsewhere():

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 
 from mammo_core.metrics import roc_auc
+from mammo_core.threshold_groups import age_band
 from mammo_train.measures import Resampling
-from mammo_train.subgroups import age_band, groups_of_breasts, groups_of_images, subgroups
+from mammo_train.subgroups import groups_of_breasts, groups_of_images, subgroups
 from mammo_train.units import by_breast, by_image
 
 BANDS = (40.0, 50.0, 60.0, 70.0)

@@ -6,7 +6,7 @@ import pytest
 from mammo_core.cases import Cases
 from mammo_core.intervals import PatientDraws
 from mammo_core.metrics import sensitivity, specificity
-from mammo_core.threshold_groups import NOT_STATED, GroupTable, age_bands
+from mammo_core.threshold_groups import NOT_STATED, GroupTable, age_band
 
 RANDOM = np.random.default_rng(3)
 PATIENTS = tuple(str(i // 2) for i in range(300))
@@ -80,4 +80,5 @@ def test_without_columns_there_is_no_table() -> None:
 
 
 def test_age_bands() -> None:
-    assert age_bands(("39", "40", "49", "70", "")) == ("under 40", "40 to 49", "40 to 49", "70 and over", "")
+    ages = (39, 40, 49, 70, float("nan"))
+    assert [age_band(age) for age in ages] == ["under 40", "40 to 49", "40 to 49", "70 and over", ""]

@@ -113,11 +113,6 @@ def youden(cases: Cases) -> OperatingPoint:
     return measured_at(threshold_of_youden(cases), cases, rule=rule)
 
 
-def applied(point: OperatingPoint, cases: Cases) -> OperatingPoint:
-    """Measure a threshold chosen elsewhere, unchanged, on these units."""
-    return measured_at(point.threshold, cases, rule=point.rule)
-
-
 def measured_at(threshold: float, cases: Cases, *, rule: str) -> OperatingPoint:
     """Measure sensitivity and specificity of a given threshold on these units."""
     given = (cases.scores, cases.labels, cases.patients)

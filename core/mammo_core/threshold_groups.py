@@ -13,6 +13,8 @@ from mammo_core.cases import Cases
 from mammo_core.intervals import Estimate, PatientDraws, estimate
 
 NOT_STATED = "not stated"
+SEVERAL = "several"
+"""Value of a breast whose images differ, such as two machines."""
 AGE_BANDS = (40.0, 50.0, 60.0, 70.0)
 """Ages at which a new band begins."""
 FEW = 10
@@ -48,7 +50,7 @@ class GroupTable:
         self._groups = [
             (by, value, inside)
             for by, values in cases.groups.items()
-            for value, inside in _groups(age_bands(values) if by == "age" else values)
+            for value, inside in _groups(_banded(values) if by == "age" else values)
         ]
         classes = [part for _, _, inside in self._groups for part in (inside & cases.labels, inside & ~cases.labels)]
         self._drawn = draws.sums(np.stack(classes, axis=1)) if classes else np.empty((0, 0))
@@ -79,12 +81,10 @@ class GroupTable:
         return GroupFigures(by, value, n, positives, patients, found, spared, recalled, _warning(positives, n))
 
 
-def age_bands(ages: Sequence[str], starts: Sequence[float] = AGE_BANDS) -> tuple[str, ...]:
-    """Name the band of each age in years, such as "under 40", "40 to 49" or "70 and over"; empty where not known."""
-    return tuple(_band(float(age), starts) if age else "" for age in ages)
-
-
-def _band(age: float, starts: Sequence[float]) -> str:
+def age_band(age: float, starts: Sequence[float] = AGE_BANDS) -> str:
+    """Name the band of an age in years, such as "under 40", "40 to 49" or "70 and over"; empty if it is not known."""
+    if not np.isfinite(age):
+        return ""
     place = int(np.searchsorted(starts, age, side="right"))
     if place == 0:
         return f"under {starts[0]:g}"
@@ -93,13 +93,31 @@ def _band(age: float, starts: Sequence[float]) -> str:
     return f"{starts[place - 1]:g} to {starts[place] - 1:g}"
 
 
+def group_order(value: str) -> tuple[int, float, str]:
+    """Key to sort groups by: bands of age in their order, numbers as numbers, other names by the alphabet.
+
+    Last come "not stated" and "several".
+    """
+    if value in (NOT_STATED, SEVERAL):
+        return (2, 0.0, value)
+    if value.startswith("under "):
+        return (0, -1.0, value)
+    first = value.split(" ")[0]
+    return (0, float(first), value) if first.replace(".", "", 1).isdigit() else (1, 0.0, value)
+
+
+def _banded(ages: Sequence[str]) -> list[str]:
+    """Ages as text, empty where they are not stated, -> their bands."""
+    return [age_band(float(age)) if age else "" for age in ages]
+
+
 def _groups(values: Sequence[str]) -> list[tuple[str, NDArray[np.bool_]]]:
     """Each value and the units ``(N,)`` that have it; nothing where all are alike."""
     column = np.array([value or NOT_STATED for value in values], dtype=object)
     kinds, counts = np.unique(column.astype(str), return_counts=True)
     if kinds.size < 2:
         return []
-    kept = sorted(kinds[np.argsort(-counts, kind="stable")[:MOST]], key=_order)
+    kept = sorted(kinds[np.argsort(-counts, kind="stable")[:MOST]], key=group_order)
     return [(str(kind), np.asarray(column == kind, np.bool_)) for kind in kept]
 
 
@@ -112,13 +130,3 @@ def _rates(hits: NDArray[np.float64], totals: NDArray[np.float64]) -> list[NDArr
 def _warning(positives: int, n: int) -> str:
     short = [f"{count} {kind}" for count, kind in ((positives, "positive"), (n - positives, "negative")) if count < FEW]
     return f"only {' and '.join(short)}" if short else ""
-
-
-def _order(value: str) -> tuple[int, float, str]:
-    """Bands of age in their order, numbers as numbers, other names by the alphabet, "not stated" last."""
-    if value == NOT_STATED:
-        return (2, 0.0, value)
-    if value.startswith("under "):
-        return (0, -1.0, value)
-    first = value.split(" ")[0]
-    return (0, float(first), value) if first.replace(".", "", 1).isdigit() else (1, 0.0, value)

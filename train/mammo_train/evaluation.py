@@ -15,6 +15,7 @@ from pydantic import Field
 from mammo_core.intervals import Estimate, PairedDifference
 from mammo_core.operating_point import OperatingPoint
 from mammo_core.settings import Settings
+from mammo_core.threshold_groups import AGE_BANDS
 from mammo_train.measures import AtThreshold, CalibrationBin, Level
 from mammo_train.subgroups import Subgroup
 
@@ -34,7 +35,7 @@ class EvaluationSettings(Settings):
     """Recall rate of the operating point that holds it; screening programmes aim at 3 to 12 %."""
     few: int = Field(default=10, ge=0)
     """Positives or negatives below which a subgroup is warned about."""
-    age_bands: tuple[float, ...] = (40, 50, 60, 70)
+    age_bands: tuple[float, ...] = AGE_BANDS
     """Ages at which a new band begins."""
     calibration_bins: int = Field(default=10, ge=1)
     """Ranges of probability, each with as many units."""

@@ -12,12 +12,9 @@ from numpy.typing import NDArray
 
 from mammo_core.intervals import Estimate
 from mammo_core.metrics import Labels, Scores, Weights, average_precision, roc_auc, sensitivity, specificity
+from mammo_core.threshold_groups import NOT_STATED, SEVERAL, age_band, group_order
 from mammo_train.measures import Resampling
 from mammo_train.units import Units
-
-NOT_STATED = "not stated"
-SEVERAL = "several"
-"""Value of a breast whose images differ, such as two machines."""
 
 
 @dataclass(frozen=True)
@@ -64,18 +61,6 @@ def groups_of_images(table: pd.DataFrame, rows: NDArray[np.intp]) -> dict[str, l
     return {"view": [view or NOT_STATED for view in part["view"].astype(str)]}
 
 
-def age_band(age: float, starts: Sequence[float]) -> str:
-    """Name the band of an age, such as "under 40", "40 to 49" or "70 and over"; empty if it is not known."""
-    if not np.isfinite(age):
-        return ""
-    place = int(np.searchsorted(starts, age, side="right"))
-    if place == 0:
-        return f"under {starts[0]:g}"
-    if place == len(starts):
-        return f"{starts[-1]:g} and over"
-    return f"{starts[place - 1]:g} to {starts[place] - 1:g}"
-
-
 def subgroups(
     units: Units, groups: dict[str, list[str]], threshold: float | None, few: int, resampling: Resampling
 ) -> list[Subgroup]:
@@ -86,7 +71,7 @@ def subgroups(
     found = []
     for by, values in groups.items():
         column = np.asarray(values, dtype=object)
-        kinds = sorted(set(values), key=_order)
+        kinds = sorted(set(values), key=group_order)
         if len(kinds) > 1:
             found += [_measured(by, kind, _chosen(units, column == kind), threshold, few, resampling) for kind in kinds]
     return found
@@ -137,13 +122,3 @@ def _one(values: "pd.Series[str]") -> str:
     """The one value that a breast's images state, whatever is left empty."""
     stated = {value for value in values if value}
     return NOT_STATED if not stated else SEVERAL if len(stated) > 1 else stated.pop()
-
-
-def _order(value: str) -> tuple[int, float, str]:
-    """Bands of age in their order, numbers as numbers, other names by the alphabet, "not stated" last."""
-    if value in (NOT_STATED, SEVERAL):
-        return (2, 0.0, value)
-    if value.startswith("under "):
-        return (0, -1.0, value)
-    first = value.split(" ")[0]
-    return (0, float(first), value) if first.replace(".", "", 1).isdigit() else (1, 0.0, value)
