@@ -226,7 +226,7 @@ def test_bundled_models_are_listed_with_their_limits():
     assert done.returncode == 0
     assert "phantom-demo" in done.stdout
     assert "Knows phantoms only" in done.stdout
-    assert "mammo_train.demo_model" in done.stdout
+    assert "recipe phantom-demo" in done.stdout
 
 
 def test_help_needs_no_heavy_package():

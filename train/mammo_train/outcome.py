@@ -173,7 +173,7 @@ def _card(recipe: Recipe, data: PreparedSet, split: Split, breasts: Units, notes
         summary=f"{recipe.architecture.backbone} trained with the recipe {recipe.name!r}. {recipe.about}".strip(),
         training_data=f"{len(training)} images of {len(breasts_of)} breasts of {training['patient_id'].nunique()} "
         f"patients ({sources}); {int(breasts_of.sum())} breasts ({breasts_of.mean():.1%}) with cancer.",
-        limits=(*_limits(data, views), *notes),
+        limits=(*_limits(data, split, views), *notes),
         results=_results(breasts),
         manufacturers=tuple(sorted(set(_manufacturer(training)) - {""})),
         views=views,
@@ -181,9 +181,11 @@ def _card(recipe: Recipe, data: PreparedSet, split: Split, breasts: Units, notes
     )
 
 
-def _limits(data: PreparedSet, views: tuple[str, ...]) -> tuple[str, ...]:
+def _limits(data: PreparedSet, split: Split, views: tuple[str, ...]) -> tuple[str, ...]:
     learnt_from = data.inputs
+    synthetic = "Knows phantoms only: its score says nothing about a real breast."
     return (
+        *((synthetic,) if _domain(data, split) == _PHANTOM else ()),
         "Looks at each view by itself: no comparison of sides, views or dates.",
         f"Sees pictures of {learnt_from.height} x {learnt_from.width} pixels; learnt from views {', '.join(views)}.",
         "Measured on the validation part that its checkpoint, calibration and threshold were chosen on.",

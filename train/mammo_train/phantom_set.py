@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -20,9 +21,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mammo_core.errors import InputError
 from mammo_core.files import write_atomic
 from mammo_core.inputs import InputSettings, Placement, model_input
-from mammo_core.phantom import PhantomExam, PhantomSettings, PhantomView, make_exam, write_exam
+from mammo_core.mammogram import Mammogram, breast_box
+from mammo_core.phantom import PhantomExam, PhantomSettings, PhantomView, make_exam, to_mammogram, write_exam
 from mammo_core.phantom.write import truth
-from mammo_train.phantom_views import as_read
 from mammo_train.prepared_picture import picture_png, placed_mask, quantised
 from mammo_train.prepared_set import TABLE, Record, claim, size_of, write_record
 from mammo_train.table import counts, normal_row, table_csv
@@ -183,7 +184,7 @@ def _write_one(settings: PhantomSettings, seed: int, form: Form, inputs: InputSe
 
 def _prepare(exam: PhantomExam, view: PhantomView, inputs: InputSettings, out: Path, name: str) -> dict[str, str]:
     """Write what a model sees of one view, and its mask; return its row of the table."""
-    shown, placement = model_input(as_read(exam, view), inputs)
+    shown, placement = model_input(_as_read(exam, view), inputs)
     image_id = f"{name}-{view.laterality}{view.view}"
     mask = placed_mask(view.mask, placement, (view.mask.shape[0], view.mask.shape[1]))
     write_atomic(out / "images" / f"{image_id}.png", picture_png(quantised(shown[0], 8)))
@@ -204,6 +205,14 @@ def _prepare(exam: PhantomExam, view: PhantomView, inputs: InputSettings, out: P
         "mask": f"masks/{image_id}.png",
     }
     return normal_row(row | _lesion_columns(exam, view, placement))
+
+
+def _as_read(exam: PhantomExam, view: PhantomView) -> Mammogram:
+    """Return a view with the breast box that reading its file would find, not the true one."""
+    mammogram = to_mammogram(exam, view)
+    header = mammogram.header
+    box = breast_box(mammogram.pixels, inverted=header.photometric == "MONOCHROME1", padding=header.padding)
+    return replace(mammogram, header=replace(header, breast_box=box))
 
 
 def _lesion_columns(exam: PhantomExam, view: PhantomView, placement: Placement) -> dict[str, str]:
