@@ -204,7 +204,9 @@ def test_a_killed_run_is_carried_on(tmp_path: Path, how: signal.Signals) -> None
     lines = [f"{number}.dcm,p{number},L,CC,{number % 2}" for number in range(MANY)]
     (source / "table.csv").write_text("\n".join(["file,patient_id,laterality,view,cancer", *lines]), encoding="utf-8")
     program = (
-        "from mammo_train.commands.prepare import prepare\nimport typer\n"
+        "import time, typer\nfrom mammo_train import prepare as work\n"
+        "from mammo_train.commands.prepare import prepare\n"
+        "tell = work._call\nwork._call = lambda *news: (tell(*news), time.sleep(0.05))\n"  # never done before the kill
         "app = typer.Typer(pretty_exceptions_enable=False); app.command()(prepare)\n"
         "if __name__ == '__main__': app()\n"
     )
