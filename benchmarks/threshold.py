@@ -80,7 +80,7 @@ def main() -> None:
     loaded = load_checkpoint(path)
     started = time.perf_counter()
     tradeoff = Tradeoff(cases)
-    bench = Bench(path, loaded.sha256, loaded.header, tradeoff, GroupTable(cases, tradeoff.draws), Workload(cases))
+    bench = Bench(loaded.sha256, loaded.header, tradeoff, GroupTable(cases, tradeoff.draws), Workload(cases))
     with tempfile.TemporaryDirectory() as folder, Library(Path(folder)) as library:
 
         def move(number: int) -> int:

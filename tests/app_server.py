@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from mammo_core.library import Library
+
 COMMAND = "from mammo_gui.launch import app; app()"
 START_SECONDS = 120
 
@@ -19,6 +21,14 @@ class AppServer:
 
     url: str
     library: Path
+    model: Path | None
+
+    def opened(self) -> Library:
+        """The library as the app sees it, with the model that it was started with."""
+        library = Library(self.library)
+        if self.model is not None:
+            library.models.only_now(self.model)
+        return library
 
 
 @contextmanager
@@ -44,7 +54,7 @@ def app_server(library: Path, *, model: Path | None = None) -> Iterator[AppServe
         drain.start()
         try:
             assert process.poll() is None, "".join(said)
-            yield AppServer(said[-1].split()[4].rstrip("/"), library)
+            yield AppServer(said[-1].split()[4].rstrip("/"), library, model)
         finally:
             process.terminate()
             try:

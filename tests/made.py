@@ -6,10 +6,15 @@ import numpy as np
 import torch
 
 from mammo_core.checkpoint import Checkpoint, CheckpointHeader, ModelCard, save_checkpoint
+from mammo_core.files import sha256_of
 from mammo_core.inputs import InputSettings
 from mammo_core.mammogram import Hanging, Header, Mammogram, Window
 from mammo_core.model import Architecture, build_model
+from mammo_core.model_files import find_model
 from mammo_core.operating_point import OperatingPoint, Rate
+
+MODEL_IN_USE = sha256_of(find_model())
+"""The model whose results a new library shows."""
 
 STRAIGHT = Hanging(transpose=False, flip_horizontal=False, flip_vertical=False, source="test")
 

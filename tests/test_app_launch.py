@@ -80,7 +80,7 @@ def test_ctrl_c_while_demo_exams_are_made_ends_at_once_and_the_next_start_makes_
     assert took < 6, "three seconds on a machine that does nothing else"
     with Library(tmp_path) as library:
         assert not library.demo_made
-        worker = Worker(library, None)
+        worker = Worker(library)
         worker.start()
         assert worker.activity.doing == "Making demo exams"
         worker.stop()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from made import made_header, made_point
+from made import MODEL_IN_USE, made_header, made_point
 from mammo_core.banner import BANNER
 from mammo_core.library import AiResult, BreastResult, Library, ModelRecord, ViewResult
 from mammo_core.mammogram import Hanging, Mammogram, hang
@@ -37,7 +37,7 @@ def read_by_ai(library: Library, study_id: int, scores: list[float | None]) -> N
         ViewResult(image.sha256, "L", "CC", score, (), (), ())
         for image, score in zip(study.images, scores, strict=True)
     )
-    model = ModelRecord("model", "1", "f" * 64, "phantom", made_point(THRESHOLD))
+    model = ModelRecord("model", "1", MODEL_IN_USE, "phantom", made_point(THRESHOLD))
     known = [score for score in scores if score is not None]
     score = sum(known) / len(known)
     breasts = (BreastResult("L", score, score >= THRESHOLD),)

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from app_server import AppServer, app_server
-from made import made_header, made_point
+from made import MODEL_IN_USE, made_header, made_point
 from mammo_core.library import AiResult, BreastCall, Call, HeatRecord, Library, ModelRecord, ViewResult
 from mammo_core.mammogram import Mammogram, VoiLut
 from mammo_gui.security import allowed_hosts, is_loopback, secure
@@ -33,7 +33,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
         study = opened.study(added)
         view = ViewResult(SHA, "L", "CC", 0.75, (), (), ())
         result = AiResult(
-            ModelRecord("made", "1", "f" * 64, "phantom", made_point(0.5)), 0.75, True, (), (view,), (), ("gradcam",)
+            ModelRecord("made", "1", MODEL_IN_USE, "phantom", made_point(0.5)),
+            0.75,
+            True,
+            (),
+            (view,),
+            (),
+            ("gradcam",),
         )
         heat = HeatRecord("gradcam", hashlib.sha256(HEAT).hexdigest(), 1, 3, 4.0)
         opened.record_ai(study, result, [(SHA, heat, HEAT)])

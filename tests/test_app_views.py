@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from made import made_header, made_point
+from made import MODEL_IN_USE, made_header, made_point
 from mammo_core.errors import InputError
 from mammo_core.intake import Refusal
 from mammo_core.library import AiResult, BreastCall, BreastResult, Call, HeatRecord, Library, ModelRecord, ViewResult
@@ -47,7 +47,7 @@ def read_by_ai(library: Library, study_id: int, score: float = 0.75, domain: str
         record = HeatRecord("gradcam", hashlib.sha256(data).hexdigest(), 1, 1, float(number))
         heats.append((image.sha256, record, data))
     views = tuple(ViewResult(image.sha256, "L", "CC", score, (), (), ()) for image in study.images)
-    model = ModelRecord("secret-model", "1", "f" * 64, domain, made_point(0.5))
+    model = ModelRecord("secret-model", "1", MODEL_IN_USE, domain, made_point(0.5))
     breasts = (BreastResult("L", score, score >= 0.5),)
     result = AiResult(model, score, score >= 0.5, breasts, views, ("Knows phantoms only.",), ("gradcam",))
     assert library.record_ai(study, result, heats)

@@ -54,7 +54,7 @@ def started(library: Library, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
 
     def start(load: Callable[[], Opinion]) -> Worker:
         monkeypatch.setattr(Worker, "_loaded", lambda _: load())
-        workers.append(Worker(library, None))
+        workers.append(Worker(library))
         workers[0].page_shown()
         workers[0].start()
         return workers[0]
@@ -205,7 +205,7 @@ def test_ending_in_the_middle_leaves_a_batch_for_the_next_start(library: Library
 
 
 def test_a_drop_that_had_not_arrived_is_told(library: Library) -> None:
-    worker = Worker(library, None)
+    worker = Worker(library)
     worker.take_over([], 2)
     assert worker.activity.notice.startswith("2 drops were still being sent when mammo-gui was ended.")
     worker.dismiss()

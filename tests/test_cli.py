@@ -98,6 +98,32 @@ def test_the_point_saved_in_a_library_is_used(tmp_path, model):
     assert point[1]["source"].startswith("saved as 'Everybody', version 1: given. Reason: to see it used. ")
 
 
+def test_a_promoted_model_is_the_one_that_reads(tmp_path, model):
+    write_mammogram(tmp_path / "a.dcm", "L", "CC", "1.2")
+    place = ("--library", tmp_path / "library")
+    done = mammo("promote", model, "--reason", "to see it used", *place)
+    assert done.returncode == 2
+    assert "holds no library" in done.stderr
+    with Library(tmp_path / "library"):
+        pass
+    done = mammo("promote", model, "--reason", "to see it used", *place)
+    assert done.returncode == 0, done.stderr
+    assert "made (" in done.stdout
+    assert "is in use now, instead of phantom-demo." in done.stdout
+    assert mammo("read", tmp_path / "a.dcm", "--out", tmp_path / "out", *place).returncode == 0
+    sha256 = load_checkpoint(model).sha256
+    assert json.loads((tmp_path / "out" / "result.json").read_text())["model"]["sha256"] == sha256
+    listed = mammo("models", *place).stdout
+    assert "made 1 (trained, in use)" in listed
+    assert "phantom-demo 1 (bundled)" in listed
+    done = mammo("promote", "phantom-demo", "--reason", " ", *place)
+    assert done.returncode == 2
+    assert "reason: is empty" in done.stderr
+    assert mammo("promote", "phantom-demo", "--reason", "back", *place).returncode == 0
+    with Library(tmp_path / "library") as library:
+        assert [each.reason for each in library.models.promotions()] == ["back", "to see it used"]
+
+
 def test_a_folder_without_a_library_is_2_and_stays_empty(tmp_path, model):
     (tmp_path / "empty").mkdir()
     done = mammo("read", tmp_path, "--model", model, "--library", tmp_path / "empty")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from made import made_header, made_point
+from made import MODEL_IN_USE, made_header, made_point
 from mammo_core.errors import InputError
 from mammo_core.library import (
     AiResult,
@@ -43,7 +43,7 @@ def mammogram(number: int = 1, **changes: object) -> Mammogram:
 def result(score: float | None = 0.75, *shas: str) -> AiResult:
     views = tuple(ViewResult(sha, "L", "CC", score, (("Model input", "3 x 2"),), (), ()) for sha in shas)
     breasts = () if score is None else (BreastResult("L", score, flagged=True),)
-    model = ModelRecord("made", "1", "f" * 64, "phantom", made_point(0.5))
+    model = ModelRecord("made", "1", MODEL_IN_USE, "phantom", made_point(0.5))
     return AiResult(model, score, True, breasts, views, ("A warning.",), ("gradcam", "layercam"))
 
 
@@ -118,7 +118,7 @@ def test_worklist_shows_newest_addition_first_and_what_presses_most(library: Lib
 def test_a_correction_hangs_the_image_anew_and_asks_for_a_new_reading(library: Library) -> None:
     study = add(library, mammogram(1, laterality="R", hanging=MIRRORED, tissue_side="left", patient_orientation=()))
     library.record_ai(library.study(study), result(0.75, SHA[1]), [])
-    assert library.unread_by("f" * 64) == []
+    assert library.unread_by(MODEL_IN_USE) == []
     library.correct(SHA[1], "L", "MLO")
     after = library.study(study)
     assert (after.images[0].header.laterality, after.images[0].header.view) == ("L", "MLO")
@@ -127,7 +127,7 @@ def test_a_correction_hangs_the_image_anew_and_asks_for_a_new_reading(library: L
     assert not hanging.flip_horizontal
     np.testing.assert_array_equal(unpack(library.pixels(SHA[1]), 2, 3), expected)
     assert after.ai is None
-    assert library.unread_by("f" * 64) == [study]
+    assert library.unread_by(MODEL_IN_USE) == [study]
     assert library.events(study)[-1].detail == {"sha256": SHA[1], "before": "R CC", "after": "L MLO"}
 
 
@@ -310,7 +310,7 @@ def test_the_database_is_wal_with_foreign_keys(library: Library) -> None:
             connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
             for name in ("journal_mode", "foreign_keys", "synchronous", "user_version")
         ]
-    assert pragmas == ["wal", 1, 2, 2]
+    assert pragmas == ["wal", 1, 2, 3]
     orphan = "INSERT INTO reads (study_id, reader, recorded_at, blind, agreement, note) VALUES (77, '', '', 0, '', '')"
     with library._writing.connect() as connection, pytest.raises(IntegrityError):
         connection.exec_driver_sql(orphan)

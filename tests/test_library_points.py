@@ -9,14 +9,13 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.exc import IntegrityError
 
+from made import MODEL_IN_USE as MODEL
 from made import made_header, made_point
 from mammo_core.errors import InputError
 from mammo_core.library import AiResult, BreastResult, HeatRecord, Library, ModelRecord, ViewResult, tables
 from mammo_core.library.pixels import heat_bytes
 from mammo_core.mammogram import Mammogram
 from mammo_core.thresholds import Thresholds
-
-MODEL = "f" * 64
 
 
 def sha_of(number: int) -> str:
@@ -180,7 +179,7 @@ def test_saved_points_cannot_be_changed_in_the_database(library: Library) -> Non
     library.points.save(MODEL, "Fewer", "why", chosen(0.7))
     engine = create_engine(f"sqlite:///{library.folder / 'library.sqlite3'}")
     for statement in ("UPDATE operating_points SET name = 'x'", "DELETE FROM point_uses"):
-        with pytest.raises(IntegrityError, match="kept as they were saved"), engine.begin() as connection:
+        with pytest.raises(IntegrityError, match="kept as it was"), engine.begin() as connection:
             connection.exec_driver_sql(statement)
     engine.dispose()
 
@@ -189,7 +188,7 @@ def test_a_library_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
     with Library(tmp_path / "library") as library:
         study = add_study(library, 1, 0.6)
     with sqlite3.connect(tmp_path / "library" / "library.sqlite3") as old:
-        for table in ("point_uses", "operating_points"):
+        for table in ("point_uses", "operating_points", "promotions", "models"):
             old.execute(f"DROP TABLE {table}")
         old.execute("PRAGMA user_version = 1")
     old.close()
@@ -198,5 +197,5 @@ def test_a_library_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
         library.points.save(MODEL, "Fewer", "why", chosen(0.7))
         assert library.study(study).ai.result.flagged is False
     with sqlite3.connect(tmp_path / "library" / "library.sqlite3") as now:
-        assert now.execute("PRAGMA user_version").fetchone() == (tables.SCHEMA_VERSION,) == (2,)
+        assert now.execute("PRAGMA user_version").fetchone() == (tables.SCHEMA_VERSION,) == (3,)
     now.close()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from made import made_checkpoint, made_point
-from mammo_core.checkpoint import model_of, save_checkpoint
+from mammo_core.checkpoint import load_checkpoint, model_of, save_checkpoint
 from mammo_core.dicom import read_mammogram
 from mammo_core.library import Library
 from mammo_core.library.adding import add
@@ -23,14 +23,21 @@ def sandbox():
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory):
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "made.safetensors"
-    return made_checkpoint(path, operating_point=made_point(0.5))
+    made_checkpoint(path, operating_point=made_point(0.5))
+    return path
+
+
+@pytest.fixture(scope="module")
+def checkpoint(file: Path):
+    return load_checkpoint(file)
 
 
 @pytest.fixture
-def library(tmp_path: Path):
+def library(tmp_path: Path, file: Path):
     with Library(tmp_path / "library") as opened:
+        opened.models.only_now(file)
         yield opened
 
 
@@ -78,6 +85,7 @@ def test_a_method_that_localises_nothing_says_so_and_is_not_replaced(library, sa
     weights[head] = -weights[head].abs()
     weights[head][0, ::2] = 1e-4
     quiet = save_checkpoint(tmp_path / "quiet.safetensors", checkpoint.header, weights)
+    library.models.only_now(tmp_path / "quiet.safetensors")
     add(library, two_views(tmp_path / "exam"), sandbox, progress=lambda _: None)
     SecondOpinion(quiet).read(library, 1, sandbox)
     ai = library.study(1).ai

@@ -59,7 +59,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def made(file: Path) -> Iterator[Bench]:
     with Library(file.parent / "library") as empty:
-        yield Benches(empty).of(file)
+        yield Benches(empty).of(empty.models.add(file, origin="imported"))
 
 
 @pytest.fixture
@@ -128,7 +128,9 @@ def test_the_probability_is_shifted_by_the_odds_and_says_why(library: Library, m
 
 def test_without_a_calibration_no_probability_is_made_up(library: Library, tmp_path: Path) -> None:
     made_checkpoint(tmp_path / "m.safetensors", validation=validation())
-    html = counts_html(shown(library, Benches(library).of(tmp_path / "m.safetensors")))
+    html = counts_html(
+        shown(library, Benches(library).of(library.models.add(tmp_path / "m.safetensors", origin="imported")))
+    )
     assert "its score is no probability" in text_of(html)
 
 
@@ -222,7 +224,7 @@ def test_saved_points_are_used_listed_and_taken_back(library: Library, made: Ben
     point = saved.thresholds.general
     flagged = made.cases.scores >= 0.35
     assert point.sensitivity.value == pytest.approx(sk.recall_score(made.cases.labels, flagged))
-    html = controls_html({"made": made.path}, made.path, "validation", now, "")
+    html = controls_html(library.models.all(), made.sha256, "validation", now, "")
     assert "1. Screening &lt;i&gt;" in html
     assert "More recalls are wanted" in html
     bench.go_back(library, made, 0, "as it was")
@@ -250,15 +252,15 @@ def test_bad_input_is_a_sentence(library: Library, made: Bench, tmp_path: Path) 
     assert bench.moved_to(made, Aim(), 7.0).threshold == made.span[1]
     made_checkpoint(tmp_path / "none.safetensors")
     with pytest.raises(InputError, match="holds no validation scores"):
-        Benches(library).of(tmp_path / "none.safetensors")
+        Benches(library).of(library.models.add(tmp_path / "none.safetensors", origin="imported"))
     one = ValidationScores(unit="breast", patients=("a",), labels=(True,), scores=(0.5,))
     made_checkpoint(tmp_path / "one.safetensors", validation=one)
     with pytest.raises(InputError, match="only one patient is positive"):
-        Benches(library).of(tmp_path / "one.safetensors")
+        Benches(library).of(library.models.add(tmp_path / "one.safetensors", origin="imported"))
 
 
-def test_a_problem_is_shown_with_the_models_still_to_choose_from(made: Bench) -> None:
-    html = controls_html({"made": made.path}, made.path, "validation", None, "cases: none of the 5 is <positive>")
+def test_a_problem_is_shown_with_the_models_still_to_choose_from(library: Library) -> None:
+    html = controls_html(library.models.all(), "", "validation", None, "cases: none of the 5 is <positive>")
     assert "none of the 5 is &lt;positive&gt;" in html
     assert '<select name="model"' in html
 
@@ -273,12 +275,12 @@ def test_a_chart_leaves_out_what_is_no_number() -> None:
     assert found.count("<rect") == 2  # the bar that is there, and what cuts off
 
 
-def test_own_cases_say_how_many_are_needed_and_what_is_missing(library: Library, made: Bench) -> None:
-    words = bench.own_words(library, made.path)
+def test_own_cases_say_how_many_are_needed_and_what_is_missing(library: Library, made: Bench, file: Path) -> None:
+    words = bench.own_words(library, made.sha256)
     assert words.startswith("There are 0 positive and 0 negative breasts with a known outcome.")
     assert "196 more positive and 196 more negative would be needed." in words
     with pytest.raises(InputError, match="there is no breast whose truth is known"):
-        Benches(library).of(made.path, "own")
+        Benches(library).of(library.models.add(file, origin="imported"), "own")
 
 
 def test_the_panel_of_own_cases_lists_what_was_refused() -> None:
@@ -288,13 +290,14 @@ def test_the_panel_of_own_cases_lists_what_was_refused() -> None:
     assert "<x>" not in html
 
 
-def test_own_cases_are_measured_like_the_others(library: Library, made: Bench) -> None:
+def test_own_cases_are_measured_like_the_others(library: Library, made: Bench, file: Path) -> None:
+    model = library.models.add(file, origin="imported")
     scores = {number: (0.2 + 0.07 * number, number % 3 == 0) for number in range(1, 9)}
     for number, (score, cancer) in scores.items():
         study = add_study(library, number, score, model=made.sha256)
         library.outcomes.record(study, "L", cancer, source="by hand")
     benches = Benches(library)
-    own = benches.of(made.path, "own")
+    own = benches.of(model, "own")
     assert len(own.cases) == 8
     html = figures_html(bench.screen(library, own, Aim(source="own", threshold=0.5, prevalence=0.1)))
     labels = [cancer for _, cancer in scores.values()]
@@ -304,4 +307,4 @@ def test_own_cases_are_measured_like_the_others(library: Library, made: Bench) -
     assert "Measured on exams of this library whose outcome is known." in text_of(html)
     # Another outcome, and the figures follow.
     library.outcomes.record(study, "L", True, source="by hand")
-    assert benches.of(made.path, "own").cases.positives == 3
+    assert benches.of(model, "own").cases.positives == 3

@@ -65,7 +65,7 @@ def _build_page(library: Library, worker: Worker) -> gr.Blocks:
             with gr.Tab("Read", id="read"):
                 build_read_tab(demo, library, worker)
             with gr.Tab("Threshold", id="threshold"):
-                build_threshold_tab(library, worker)
+                build_threshold_tab(library)
     return demo
 
 

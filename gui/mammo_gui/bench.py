@@ -15,9 +15,8 @@ import numpy as np
 from mammo_core.calibration import Calibration, log_odds, sigmoid
 from mammo_core.cases import Cases
 from mammo_core.errors import InputError
-from mammo_core.files import sha256_of
 from mammo_core.flips import Flip, flips
-from mammo_core.library import FlipLine, Library, OutcomeImport, SavedPoint
+from mammo_core.library import FlipLine, Library, ModelEntry, OutcomeImport, SavedPoint
 from mammo_core.operating_point import OperatingPoint
 from mammo_core.sample_size import words_for
 from mammo_core.threshold_groups import GroupFigures, GroupTable
@@ -52,7 +51,7 @@ class Aim:
     """What one page looks at."""
 
     model: str = ""
-    """Path of the checkpoint; empty: the model in use."""
+    """Hash of the model; empty: the one in use."""
     source: Source = "validation"
     """Which cases."""
     imported: OutcomeImport | None = None
@@ -67,7 +66,6 @@ class Aim:
 class Bench:
     """A checkpoint with cases that are ready for every threshold."""
 
-    path: Path
     sha256: str
     header: "CheckpointHeader"
     tradeoff: Tradeoff
@@ -108,13 +106,13 @@ class Benches:
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[object, ...], Bench] = OrderedDict()
 
-    def of(self, path: Path, source: Source = "validation") -> Bench:
-        """Get a checkpoint ready; InputError where there are no cases that a threshold could be judged on."""
+    def of(self, model: ModelEntry, source: Source = "validation") -> Bench:
+        """Get a model ready; InputError where there are no cases that a threshold could be judged on."""
         with self._lock:
             # Own cases change with whatever is recorded in the library.
-            key = (str(path), path.stat().st_mtime_ns, source == "own" and self._library.revision())
+            key = (model.sha256, source == "own" and self._library.revision())
             if key not in self._kept:
-                self._kept[key] = _ready(path, self._library, source)
+                self._kept[key] = _ready(model.path, self._library, source)
                 while len(self._kept) > _KEPT:
                     self._kept.popitem(last=False)
             self._kept.move_to_end(key)
@@ -238,9 +236,9 @@ def save(library: Library, bench: Bench, threshold: float, name: str, reason: st
     )
 
 
-def own_words(library: Library, path: Path) -> str:
+def own_words(library: Library, model_sha256: str) -> str:
     """Say how many own cases there are, and how many a useful interval needs."""
-    return words_for(library.outcomes.cases(sha256_of(path)))
+    return words_for(library.outcomes.cases(model_sha256))
 
 
 def go_back(library: Library, bench: Bench, point_id: int, reason: str) -> None:
@@ -264,9 +262,9 @@ def _ready(path: Path, library: Library, source: Source) -> Bench:
         cases = loaded.header.validation.cases(f"Measured on the validation scores stored in {loaded.header.name}.")
     else:
         reason = "holds no validation scores: what a threshold costs is not known. mammo train stores them."
-        raise InputError(path.name, reason)
+        raise InputError(loaded.header.name, reason)
     tradeoff = Tradeoff(cases)
-    return Bench(path, loaded.sha256, loaded.header, tradeoff, GroupTable(cases, tradeoff.draws), Workload(cases))
+    return Bench(loaded.sha256, loaded.header, tradeoff, GroupTable(cases, tradeoff.draws), Workload(cases))
 
 
 def _moved(now: Thresholds | None, threshold: float) -> Thresholds | None:

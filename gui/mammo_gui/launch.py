@@ -44,7 +44,7 @@ def main(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 7860,
     model: Annotated[
-        str | None, typer.Option(help="Name of a bundled model, or a checkpoint file.", show_default=False)
+        str | None, typer.Option(help="Model to read with this time: a bundled name, or a file.", show_default=False)
     ] = None,
     browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
 ) -> None:
@@ -53,9 +53,9 @@ def main(
     from mammo_core.model_files import find_model
 
     try:
-        find_model(model)
+        chosen = None if model is None else find_model(model)
         with _listen(host, port) as listening:
-            _serve(listening, host, library, model, browser)
+            _serve(listening, host, library, chosen, browser)
     except InputError as error:
         typer.echo(f"mammo-gui: {error}", err=True)
         raise typer.Exit(1) from None
@@ -81,25 +81,27 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _serve(listening: socket.socket, host: str, folder: Path | None, model: str | None, browser: bool) -> None:
+def _serve(listening: socket.socket, host: str, folder: Path | None, model: Path | None, browser: bool) -> None:
     from mammo_core.library import Library, default_folder
 
     with Library((folder or default_folder()).resolve()) as library:
         os.environ.update(OFFLINE, GRADIO_TEMP_DIR=str(library.folder / "temporary"))
+        if model is not None:
+            library.models.only_now(model)
         from mammo_gui.security import is_loopback
 
         if not is_loopback(host):
             typer.secho(NO_LOGIN.format(host=host), err=True, bold=True)
-        _run(listening, host, library, model, browser)
+        _run(listening, host, library, browser)
 
 
-def _run(listening: socket.socket, host: str, library: "Library", model: str | None, browser: bool) -> None:
+def _run(listening: socket.socket, host: str, library: "Library", browser: bool) -> None:
     import uvicorn
 
     from mammo_gui.app import build_app
     from mammo_gui.worker import Worker
 
-    worker = Worker(library, model)
+    worker = Worker(library)
     config = uvicorn.Config(
         build_app(library, worker, host),
         log_level="warning",

@@ -9,7 +9,6 @@ import shutil
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mammo_core.errors import InputError
@@ -62,10 +61,9 @@ class _EndingError(Exception):
 class Worker:
     """The one background thread. Start it once; every method may be called from any thread."""
 
-    def __init__(self, library: Library, model: str | None) -> None:
-        """Work on ``library`` with the model of this name or file; None is the bundled one."""
+    def __init__(self, library: Library) -> None:
+        """Work on ``library``, with the model that is in use there."""
         self._library = library
-        self._model = model
         self._opinion: SecondOpinion | None = None
         self._failed: set[int] = set()
         self._page_shown = threading.Event()
@@ -105,20 +103,6 @@ class Worker:
         """Say that a page is on screen: importing torch and making exams need not compete with it any more."""
         self._page_shown.set()
 
-    def model_file(self) -> Path:
-        """The checkpoint that exams are read with; InputError where it is not there."""
-        from mammo_core.model_files import find_model
-
-        return find_model(self._model)
-
-    def models(self) -> dict[str, Path]:
-        """Name -> file of every checkpoint that can be looked at, the one in use first."""
-        from mammo_core.model_files import bundled_models
-
-        used = self.model_file()
-        others = {name: path for name, path in bundled_models().items() if path != used}
-        return {_short_name(used): used, **others}
-
     @property
     def activity(self) -> Activity:
         """What is going on now."""
@@ -148,7 +132,7 @@ class Worker:
         self._jobs.put(self._make_demo)
 
     def read_again(self) -> None:
-        """Read every study that has no AI result for its present images."""
+        """Read every study that the model in use has not read with its present images, also those that it failed on."""
         self._jobs.put(self._failed.clear)
 
     def dismiss(self) -> None:
@@ -295,11 +279,14 @@ class Worker:
             logger.exception("the library could not keep that the AI failed on study %d", study_id)
 
     def _loaded(self) -> "SecondOpinion":
-        """The model; imported and loaded when it is first wanted, because torch takes seconds."""
-        if self._opinion is None:
+        """The model in use; imported and loaded when it is first wanted, because torch takes seconds."""
+        used = self._library.models.in_use_sha256()
+        if self._opinion is None or self._opinion.sha256 != used:
             from mammo_core.library.second_opinion import SecondOpinion
 
-            self._opinion = SecondOpinion.from_file(self.model_file())
+            self._opinion = None  # two large models need not fit beside one another
+            self._opinion = SecondOpinion.from_file(self._library.models.in_use().path)
+            self._failed.clear()
         return self._opinion
 
     def _decoder(self) -> DecodeSandbox:
@@ -313,11 +300,6 @@ class Worker:
             if after != self._activity:
                 self._activity = after
                 self._revision += 1
-
-
-def _short_name(path: Path) -> str:
-    """The bundled model's name, or what tells a run's checkpoint from another's."""
-    return path.stem if path.stem != "checkpoint" else f"{path.parent.name}/{path.stem}"
 
 
 def _own(refusal: Refusal, received: Received) -> Refusal:

@@ -100,14 +100,14 @@ def test_a_typed_call_outlives_other_exams_other_windows_and_a_reload(
     read.click("#call button.primary")
     read.wait_for_function("document.querySelectorAll('#call .history li').length === 2")
     assert read.input_value("#call textarea") == ""
-    with Library(server.library) as library:
+    with server.opened() as library:
         reads = next(library.study(line.id) for line in library.worklist() if line.patient_id == "P00").reads
     assert [record.call.note for record in reads] == ["", "spiculated"]
 
 
 def test_an_exam_removed_in_another_window_is_said_to_be_removed(read: "Page", server: AppServer) -> None:
     pick(read, "P02")
-    with Library(server.library) as library:
+    with server.opened() as library:
         library.remove(next(line.id for line in library.worklist() if line.patient_id == "P02"))
     read.get_by_text("This exam was removed.").wait_for()
     assert read.locator("#worklist tr", has_text="P02").count() == 0

@@ -199,7 +199,7 @@ def test_the_score_arrives_and_the_banner_stays(server: AppServer, page: "Page",
     open_app(page, server)
     drop(page, exam(tmp_path / "exam"))
     page.wait_for_selector("#exam-score")
-    with Library(server.library) as library:
+    with server.opened() as library:
         ai = library.study(1).ai
     assert ai is not None
     assert ai.result.score is not None
@@ -251,7 +251,7 @@ def test_window_zoom_and_heatmap_change_the_picture(server: AppServer, page: "Pa
 def test_blind_mode_sends_no_ai_before_the_first_call(
     server: AppServer, page: "Page", page_log: "PageLog", tmp_path: Path
 ) -> None:
-    with Library(server.library) as library:
+    with server.opened() as library:
         library.set_blind(True)
     answers: list[str] = []
     page.on("response", lambda response: answers.append(response.url) if "/mammo/heat/" in response.url else None)
@@ -280,7 +280,7 @@ def test_blind_mode_sends_no_ai_before_the_first_call(
     page.locator("#call").get_by_text("No recall").nth(1).click()
     page.click("#call button.primary")
     page.wait_for_function("document.querySelectorAll('#call .history li').length === 2")
-    with Library(server.library) as library:
+    with server.opened() as library:
         first, second = library.study(1).reads
     assert (first.blind, first.ai_id, first.call.note) == (True, None, "Distortion <b>lateral</b>")
     assert first.call.right is not None
@@ -344,7 +344,7 @@ def test_a_missing_side_is_asked_for_and_hung_when_answered(server: AppServer, p
     wait_shown(page, "RMLO")
     hung = stored(breast_right=False)[:, ::-1].astype(np.int64)
     assert error(shown(page, "RMLO"), hung) <= 1
-    with Library(server.library) as library:
+    with server.opened() as library:
         assert library.events(1)[-1].what in {"side and view corrected", "AI result recorded"}
         assert "side and view corrected" in {event.what for event in library.events(1)}
 

@@ -63,7 +63,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
 @pytest.fixture
 def tab(server: AppServer, page: "Page") -> "Page":
     """The tab as it is opened, with the checkpoint's own threshold in use."""
-    with Library(server.library) as library:
+    with server.opened() as library:
         sha256 = load_checkpoint(server.library.parent / "model.safetensors").sha256
         if library.points.in_use(sha256) is not None:
             library.points.use(sha256, None, "before the next test", made_point(0.6))
@@ -102,7 +102,7 @@ def settled(page: "Page") -> float:
     page.wait_for_function(
         "() => { const [slider, form] = ['#threshold-slider', 'form[data-action=save] [name=threshold]']"
         ".map((name) => Number(document.querySelector(name).value));"
-        " return Math.abs(slider - form) < (document.querySelector('#threshold-slider').step || 0.001); }"
+        " return Math.abs(slider - form) < 1e-6; }"
     )
     return float(page.input_value("form[data-action=save] [name=threshold]"))
 
@@ -237,7 +237,7 @@ def test_a_threshold_is_saved_read_with_and_taken_back(tab: "Page", server: AppS
 
 
 def flags(server: AppServer) -> dict[int, bool | None]:
-    with Library(server.library) as library:
+    with server.opened() as library:
         return {line.id: line.flagged for line in library.worklist()}
 
 
@@ -250,7 +250,7 @@ def test_an_entry_that_would_change_is_one_click_from_the_hung_study(tab: "Page"
         tab.keyboard.press("End")
         wait_for_threshold(tab, 0.8, 1.0)
     patient = entry.locator("b").inner_text()
-    with Library(server.library) as library:
+    with server.opened() as library:
         assert library.study(int(entry.get_attribute("data-study") or "")).patient_id == patient
     entry.click()
     tab.wait_for_function("(name) => document.querySelector('#result h2')?.textContent === name", arg=patient)
@@ -290,7 +290,7 @@ def test_own_cases_by_csv_and_by_hand(tab: "Page", server: AppServer) -> None:
     assert "'9.9' is not in the library" in refused[0]
     tab.wait_for_selector("#threshold-problem:has-text('only one patient is positive')")
     # The other two exams by hand: two of each class make figures.
-    with Library(server.library) as library:
+    with server.opened() as library:
         studies = {line.patient_id: line.id for line in library.worklist()}
         assert library.outcomes.of_study(studies["P00"])["L"].source == "list <b>.csv"
     for patient, outcome in (("P02", "1"), ("P03", "0")):

@@ -11,6 +11,7 @@ from mammo_train.commands.evaluate import evaluate
 from mammo_train.commands.models import models
 from mammo_train.commands.phantom import phantom
 from mammo_train.commands.prepare import prepare
+from mammo_train.commands.promote import promote
 from mammo_train.commands.read import read
 from mammo_train.commands.train import train
 
@@ -20,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (read, models, phantom, prepare, train, evaluate, compare):
+for command in (read, models, promote, phantom, prepare, train, evaluate, compare):
     app.command()(command)
 
 if __name__ == "__main__":

@@ -39,8 +39,8 @@ COLUMNS = (
 def reads_csv(library: Library) -> str:
     """One line per recorded read, oldest first, with the AI result beside it.
 
-    The AI is the one that was on screen, else the newest one for the same images; it is left out where blind mode
-    hides it from the present reader. Text from files and people cannot act as a formula (see ``safe_cell``).
+    The AI is the one that was on screen, else that of the model in use for the same images; it is left out where
+    blind mode hides it from the present reader. Text from files and people cannot act as a formula (see ``safe_cell``).
     """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\r\n")

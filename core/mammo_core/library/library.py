@@ -23,6 +23,7 @@ from mammo_core.errors import InputError
 from mammo_core.files import Staged, chunks_of, private_folder, staged, store_get, store_path, store_put
 from mammo_core.library import rows, tables
 from mammo_core.library.calls import check_call
+from mammo_core.library.models import Models
 from mammo_core.library.outcomes import Outcomes
 from mammo_core.library.pixels import pack, unpack
 from mammo_core.library.points import Points
@@ -68,6 +69,7 @@ class Library:
         self._writing = tables.writing(self._engine)
         parts = (self._engine, self._writing, self._record, lambda: (self.reader, _now()))
         self.points, self.outcomes = Points(*parts), Outcomes(*parts)
+        self.models = Models(folder / "models", *parts)
 
     def close(self) -> None:
         """Close every connection to the database."""
@@ -179,16 +181,16 @@ class Library:
     # Studies ------------------------------------------------------------------------------------------------
 
     def worklist(self) -> list[WorklistLine]:
-        """Every study, newest addition first."""
+        """Every study, newest addition first, AI by the model in use."""
         blind_reader = self.reader if self.blind else None
         with self._engine.connect() as connection:
-            return worklist(connection, blind_reader)
+            return worklist(connection, self.models.in_use_sha256(), blind_reader)
 
     def study(self, study_id: int) -> StudyRecord:
-        """A study with everything known of it; InputError where there is none."""
+        """A study with everything known of it, AI by the model in use; InputError where there is none."""
         blind_reader = self.reader if self.blind else None
         with self._engine.connect() as connection:
-            record = rows.study_record(connection, study_id, blind_reader)
+            record = rows.study_record(connection, study_id, self.models.in_use_sha256(), blind_reader)
         if record is None:
             raise InputError(f"study {study_id}", "is not in the library")
         return record

@@ -92,7 +92,7 @@ class Outcomes:
                 sides: list[Side] = [side for side in ("R", "L") if (study_id, side) in known]
                 if not sides:
                     continue
-                record = rows.study_record(connection, study_id, None)
+                record = rows.study_record(connection, study_id, model_sha256, None)
                 scores = {breast.laterality: breast.score for breast in rows.ai_result(reading["result"]).breasts}
                 for side in sides:
                     if record is None or side not in scores:

@@ -36,7 +36,7 @@ class Points:
 
         Raises InputError without a name or a reason.
         """
-        name, reason = _sentence("name", name, NAME_LIMIT), _sentence("reason", reason, REASON_LIMIT)
+        name, reason = sentence("name", name, NAME_LIMIT), sentence("reason", reason, REASON_LIMIT)
         who, at = self._stamp()
         with self._writing.begin() as connection:
             version = self._versions(connection, model_sha256) + 1
@@ -66,7 +66,7 @@ class Points:
 
         Raises InputError where there is no such version, it is in use already, or no reason is given.
         """
-        reason = _sentence("reason", reason, REASON_LIMIT)
+        reason = sentence("reason", reason, REASON_LIMIT)
         known = {point.id: point for point in self.history(model_sha256)}
         if point_id is not None and point_id not in known:
             raise InputError(f"operating point {point_id}", "is not one that was saved for this model")
@@ -115,7 +115,7 @@ class Points:
                 # Between the thresholds alone can anything change: the others need not be looked at.
                 if reading["score"] is None or not lowest <= reading["score"] < highest:
                     continue
-                record = rows.study_record(connection, study_id, blind_reader)
+                record = rows.study_record(connection, study_id, model_sha256, blind_reader)
                 if record is None or record.ai_hidden:
                     continue
                 vendor, score = record.images[0].header.manufacturer, reading["score"]
@@ -215,7 +215,8 @@ def _saved(row: RowMapping, used: int | None) -> SavedPoint:
     )
 
 
-def _sentence(field: str, text: str, limit: int) -> str:
+def sentence(field: str, text: str, limit: int) -> str:
+    """Text in one line, as it is kept; InputError where there is none, or more than ``limit`` characters."""
     cleaned = " ".join(text.split())
     if not cleaned:
         raise InputError(field, "is empty; who looks back at this later has to know")

@@ -89,16 +89,16 @@ def _hash_of(given: Iterable[tuple[str, str, str]]) -> str:
     return hashlib.sha256(json.dumps(sorted(given)).encode()).hexdigest()
 
 
-def study_record(connection: Connection, study_id: int, blind_reader: str | None) -> StudyRecord | None:
-    """A row of ``studies`` with its images, newest AI result and reads; None where there is none."""
+def study_record(
+    connection: Connection, study_id: int, model_sha256: str, blind_reader: str | None
+) -> StudyRecord | None:
+    """A row of ``studies`` with its images, this model's newest result and its reads; None where there is none."""
     row = connection.execute(select(tables.studies).where(tables.studies.c.id == study_id)).mappings().first()
     if row is None:
         return None
     query = select(tables.images).where(tables.images.c.study_id == study_id).order_by(tables.images.c.sha256)
     images = connection.execute(query).mappings().all()
-    query = select(tables.readings).where(tables.readings.c.study_id == study_id)
-    query = query.where(tables.readings.c.inputs == inputs_key(images)).order_by(tables.readings.c.id.desc())
-    ai = connection.execute(query).mappings().first()
+    ai = _newest(connection, study_id, model_sha256, inputs_key(images))
     query = select(tables.reads).where(tables.reads.c.study_id == study_id).order_by(tables.reads.c.id)
     reads = tuple(read_record(read) for read in connection.execute(query).mappings())
     query = select(tables.studies.c.patient_id).where(tables.studies.c.study_uid == row["study_uid"])
@@ -119,6 +119,14 @@ def study_record(connection: Connection, study_id: int, blind_reader: str | None
         unresolved=frozenset(image["sha256"] for image in images if image["unresolved"]),
         other_patients=tuple(sorted(set(others))) if row["study_uid"] else (),
     )
+
+
+def _newest(connection: Connection, study_id: int, model_sha256: str, inputs: str) -> RowMapping | None:
+    """Row of a model's newest result for these images of a study."""
+    column = tables.readings.c
+    of_study = select(tables.readings).where(column.study_id == study_id, column.model_sha256 == model_sha256)
+    query = of_study.where(column.inputs == inputs).order_by(column.id.desc()).limit(1)
+    return connection.execute(query).mappings().first()
 
 
 def image_record(row: RowMapping) -> ImageRecord:

@@ -43,6 +43,11 @@ class SecondOpinion:
         """Load a checkpoint file; InputError where it does not fit."""
         return cls(load_checkpoint(path))
 
+    @property
+    def sha256(self) -> str:
+        """Hash of the checkpoint."""
+        return self._checkpoint.sha256
+
     def waiting(self, library: Library) -> list[int]:
         """Studies that this checkpoint has not read with their present images, oldest first."""
         return library.unread_by(self._checkpoint.sha256)

@@ -30,7 +30,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from mammo_core.errors import InputError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 BUSY_SECONDS = 15
 
 metadata = MetaData()
@@ -171,6 +171,29 @@ outcomes = Table(
     sqlite_autoincrement=True,
 )
 
+models = Table(
+    "models",
+    metadata,
+    Column("sha256", String(64), CheckConstraint("length(sha256) = 64"), primary_key=True),
+    Column("name", String, nullable=False),
+    Column("origin", String, nullable=False),
+    Column("who", String, nullable=False),
+    Column("added_at", String, nullable=False),
+)
+
+promotions = Table(
+    "promotions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("sha256", ForeignKey("models.sha256"), nullable=False),
+    Column("name", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("who", String, nullable=False),
+    Column("at", String, nullable=False),
+    sqlite_autoincrement=True,
+)
+
 settings = Table(
     "settings",
     metadata,
@@ -181,8 +204,8 @@ settings = Table(
 _APPEND_ONLY = (
     *(
         f"CREATE TRIGGER IF NOT EXISTS {table}_{verb.lower()} BEFORE {verb} ON {table} "
-        "BEGIN SELECT RAISE(ABORT, 'operating points are kept as they were saved'); END"
-        for table in ("operating_points", "point_uses")
+        "BEGIN SELECT RAISE(ABORT, 'what was decided is kept as it was'); END"
+        for table in ("operating_points", "point_uses", "promotions")
         for verb in ("UPDATE", "DELETE")
     ),
     "CREATE TRIGGER IF NOT EXISTS events_fixed BEFORE UPDATE ON events "

@@ -4,6 +4,7 @@ Knows nothing of SQL, of files on disk or of a browser. Times are UTC, ISO 8601,
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from mammo_core.mammogram import Header
@@ -12,6 +13,7 @@ from mammo_core.thresholds import Thresholds
 
 Status = Literal["new", "AI done", "read", "needs answer", "AI failed"]
 Agreement = Literal["agree", "disagree", ""]
+Origin = Literal["bundled", "trained", "imported", "session"]
 
 SUSPICION = {1: "definitely not", 2: "probably not", 3: "uncertain", 4: "probably", 5: "definitely"}
 """The five-point scale of reader studies (suspicion of malignancy), for ROC of readers: Obuchowski, AJR 2005."""
@@ -173,7 +175,7 @@ class StudyRecord:
     """Why the AI could not read it, or empty."""
     images: tuple[ImageRecord, ...]
     ai: AiRecord | None
-    """The newest AI result for exactly these images, or None."""
+    """The newest result of the model in use for exactly these images, or None."""
     reads: tuple[ReadRecord, ...]
     """Oldest first."""
     ai_hidden: bool
@@ -194,6 +196,43 @@ class StudyRecord:
     def status(self) -> Status:
         """Where the study stands in the reading room."""
         return status_of(bool(self.unresolved), bool(self.reads), self.ai is not None, bool(self.failure))
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A model that exams can be read with."""
+
+    sha256: str
+    """Of the checkpoint's content."""
+    name: str
+    origin: Origin
+    """"session": a file that is used without having been added."""
+    path: Path
+    """The checkpoint."""
+    evidence: Path
+    """Folder with what is known of how it came about, as far as there is any (see ``models.EVIDENCE``)."""
+    added_at: str
+    """Empty for what was not added."""
+    in_use: bool
+
+    @property
+    def title(self) -> str:
+        """A name that tells it from others of the same name."""
+        return f"{self.name} ({self.sha256[:8]})" if self.added_at else self.name
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """That exams are read with a model from some moment on; never changed once written."""
+
+    id: int
+    at: str
+    who: str
+    sha256: str
+    name: str
+    reason: str
+    detail: dict[str, str]
+    """What was shown when it was decided."""
 
 
 @dataclass(frozen=True)

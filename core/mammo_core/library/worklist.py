@@ -13,13 +13,16 @@ from mammo_core.library.rows import inputs_key
 from mammo_core.library.values import WorklistLine, status_of
 
 
-def worklist(connection: Connection, blind_reader: str | None) -> list[WorklistLine]:
-    """Every study, newest addition first. AI is left out of studies that ``blind_reader`` has not read yet."""
+def worklist(connection: Connection, model_sha256: str, blind_reader: str | None) -> list[WorklistLine]:
+    """Every study, newest addition first, with what this model says of it.
+
+    AI is left out of studies that ``blind_reader`` has not read yet.
+    """
     studies = connection.execute(select(tables.studies).order_by(tables.studies.c.id.desc())).mappings().all()
     images = _by_study(connection, tables.images.c, ("study_id", "sha256", "laterality", "view", "unresolved"))
     reads = _by_study(connection, tables.reads.c, ("study_id", "reader"))
     columns = [tables.readings.c[name] for name in ("study_id", "inputs", "score", "flagged")]
-    oldest_first = select(*columns).order_by(tables.readings.c.id)
+    oldest_first = select(*columns).where(tables.readings.c.model_sha256 == model_sha256).order_by(tables.readings.c.id)
     ai = {(row["study_id"], row["inputs"]): row for row in connection.execute(oldest_first).mappings()}
     return [
         _line(

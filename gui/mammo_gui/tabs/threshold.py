@@ -3,13 +3,12 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, cast
 
 import gradio as gr
 
 from mammo_core.errors import InputError
-from mammo_core.library import Library
+from mammo_core.library import Library, ModelEntry
 from mammo_core.tradeoff import Solvable
 from mammo_gui import bench, forms
 from mammo_gui.bench import Aim, Bench, Benches, Source
@@ -18,7 +17,6 @@ from mammo_gui.views.outcomes import outcomes_html
 from mammo_gui.views.threshold import controls_html, counts_html, figures_html
 from mammo_gui.views.threshold_cases import flips_html, groups_html
 from mammo_gui.views.threshold_plots import plots_html
-from mammo_gui.worker import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +26,8 @@ Fields = Mapping[str, object]
 Handler = Callable[[Aim, Fields], Aim]
 
 
-def build_threshold_tab(library: Library, worker: Worker) -> None:
-    """Make the tab and connect it to the library and the models."""
+def build_threshold_tab(library: Library) -> None:
+    """Make the tab and connect it to the library."""
     aim = gr.State(Aim())
     with gr.Row(elem_id="bench"):
         with gr.Column(elem_id="bench-left"):
@@ -40,7 +38,7 @@ def build_threshold_tab(library: Library, worker: Worker) -> None:
             tables = html_panel("threshold-tables", "pick")
             own = html_panel("threshold-own", "outcome", "outcomes")
     outputs = [aim, controls, figures, plots, tables, own]
-    answers = Answers(library, worker)
+    answers = Answers(library)
     events: dict[Any, Handler] = {
         controls.move: answers.move,
         controls.solve: answers.solve,
@@ -67,9 +65,8 @@ def build_threshold_tab(library: Library, worker: Worker) -> None:
 class Answers:
     """What the page is answered: one method per event, each a domain call, then the tab drawn anew."""
 
-    def __init__(self, library: Library, worker: Worker) -> None:
+    def __init__(self, library: Library) -> None:
         self._library = library
-        self._worker = worker
         self._benches = Benches(library)
 
     def to(self, handler: Handler) -> Callable[..., list[Any]]:
@@ -119,9 +116,7 @@ class Answers:
     def model(self, aim: Aim, fields: Fields) -> Aim:
         """Choose another model."""
         wanted = forms.text_of(fields, "value")
-        if wanted not in {str(path) for path in self._worker.models().values()}:
-            raise InputError("model", f"{wanted[-60:]!r} is not one of this list")
-        return replace(aim, model=wanted, threshold=None)
+        return replace(aim, model=self._library.models.entry(wanted).sha256, threshold=None)
 
     def source(self, aim: Aim, fields: Fields) -> Aim:
         """Choose the cases."""
@@ -154,14 +149,16 @@ class Answers:
         return replace(aim, threshold=None)
 
     def _bench(self, aim: Aim) -> Bench:
-        return self._benches.of(self._path(aim), aim.source)
+        return self._benches.of(self._model(aim), aim.source)
 
-    def _path(self, aim: Aim) -> Path:
-        return Path(aim.model) if aim.model else self._worker.model_file()
+    def _model(self, aim: Aim) -> ModelEntry:
+        models = self._library.models
+        return models.entry(aim.model) if aim.model else models.in_use()
 
     def _drawn(self, aim: Aim, problem: str, asked: str) -> list[Any]:
         """The outputs: everything of the aim, or why there is nothing."""
-        models, chosen = self._worker.models(), self._path(aim)
+        models = self._library.models.all()
+        chosen = aim.model or self._library.models.in_use_sha256()
         try:
             shown = bench.screen(self._library, self._bench(aim), aim)
         except InputError as error:
@@ -181,7 +178,7 @@ class Answers:
         """The panel of own cases, which is there where they are looked at."""
         if aim.source != "own":
             return ""
-        words = bench.own_words(self._library, self._path(aim))
+        words = bench.own_words(self._library, self._model(aim).sha256)
         return outcomes_html(self._library.worklist(), words, aim.imported)
 
 

@@ -1,20 +1,21 @@
 """The Threshold tab's controls and figures as HTML: what a threshold costs, each figure with its interval."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from mammo_core.intervals import Estimate
-from mammo_core.library import SavedPoint
+from mammo_core.library import ModelEntry, SavedPoint
 from mammo_gui.bench import PRESETS, SOURCES, Bench, Screen
 from mammo_gui.markup import Markup, element, join
 from mammo_gui.views.words import moment_words, score_words
 
 
-def controls_html(models: Mapping[str, Path], chosen: Path, source: str, screen: Screen | None, problem: str) -> Markup:
+def controls_html(
+    models: Sequence[ModelEntry], chosen: str, source: str, screen: Screen | None, problem: str
+) -> Markup:
     """The left column: model, cases, slider, targets, presets, prevalence, saving, history."""
-    options = [element("option", name, value=str(path), selected=path == chosen) for name, path in models.items()]
+    options = [element("option", model.title, value=model.sha256, selected=model.sha256 == chosen) for model in models]
     select = element("select", *options, name="model", data_action="model", aria_label="Model")
     model = element("label", element("span", "Model"), select, class_="field")
     kinds = [element("option", title, value=name, selected=name == source) for name, title in SOURCES.items()]

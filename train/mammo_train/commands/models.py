@@ -1,28 +1,57 @@
-"""``mammo models``: what ships with the product."""
+"""``mammo models``: the models that exams can be read with."""
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 from rich.console import Console
 
+from mammo_train.console import told_apart
 
-def models() -> None:
-    """List the models that ship with the product, and what each is good for."""
+if TYPE_CHECKING:
+    from mammo_core.library import ModelEntry
+
+LibraryOption = Annotated[
+    Path | None,
+    typer.Option("--library", help="Library of mammo-gui. Default: your own, if there is one.", show_default=False),
+]
+
+
+def models(library: LibraryOption = None) -> None:
+    """List the models, bundled and in the library: which one is in use, and what each is good for."""
+    with told_apart():
+        console = Console()
+        for entry in _entries(library):
+            _print(console, entry)
+
+
+def _entries(folder: Path | None) -> "Sequence[ModelEntry]":
+    """Every model of a library; where there is none, those that ship with the product."""
+    from mammo_core.library.models import bundled_entries
+    from mammo_train.own_library import own_library
+
+    opened = own_library(folder)
+    if opened is None:
+        return bundled_entries()
+    with opened:
+        return opened.models.all()
+
+
+def _print(console: Console, entry: "ModelEntry") -> None:
     from mammo_core.checkpoint import load_checkpoint
-    from mammo_core.model_files import bundled_models
 
-    console = Console()
-    for name, path in bundled_models().items():
-        checkpoint = load_checkpoint(path)
-        header = checkpoint.header
-        size = path.stat().st_size / 1e6
-        console.print(f"{name} {header.version}", style="bold", markup=False, highlight=False)
-        for title, text in (
-            ("file", f"{path.name}, {size:.1f} MB, sha256 {checkpoint.sha256}"),
-            (
-                "network",
-                f"{header.architecture.backbone}, input {header.inputs.height} x {header.inputs.width}",
-            ),
-            ("about", header.card.summary),
-            *(("measured", result) for result in header.card.results),
-            *(("limit", limit) for limit in header.card.limits),
-            ("made by", header.card.reproduce),
-        ):
-            console.print(f"  {title:9}{text}", markup=False, highlight=False)
+    checkpoint = load_checkpoint(entry.path)
+    header = checkpoint.header
+    size = entry.path.stat().st_size / 1e6
+    used = ", in use" if entry.in_use else ""
+    console.print(f"{entry.name} {header.version} ({entry.origin}{used})", style="bold", markup=False, highlight=False)
+    for title, text in (
+        ("file", f"{entry.path.name}, {size:.1f} MB, sha256 {checkpoint.sha256}"),
+        ("network", f"{header.architecture.backbone}, input {header.inputs.height} x {header.inputs.width}"),
+        ("about", header.card.summary),
+        *(("measured", result) for result in header.card.results),
+        *(("limit", limit) for limit in header.card.limits),
+        ("made by", header.card.reproduce),
+    ):
+        console.print(f"  {title:9}{text}", markup=False, highlight=False)

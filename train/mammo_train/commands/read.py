@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from mammo_core.reader import Reader, Reading
     from mammo_core.sandbox import DecodeSandbox
     from mammo_core.study import Study
-    from mammo_core.thresholds import Thresholds
 
 _NOTHING_SCORED = 1
 
@@ -36,7 +35,12 @@ _HOW_TO_CORRECT = (
 )
 
 Paths = Annotated[list[Path], typer.Argument(help="DICOM files, folders and .zip archives of them.")]
-ModelOption = Annotated[str | None, typer.Option("--model", help="Name of a bundled model, or a checkpoint file.")]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model", help="Bundled name or checkpoint file. Default: the library's model in use.", show_default=False
+    ),
+]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for result.json and the heatmap pictures.")]
 
 
@@ -44,7 +48,7 @@ LibraryOption = Annotated[
     Path | None,
     typer.Option(
         "--library",
-        help="Library of mammo-gui whose saved operating point is used. Default: your own, if there is one.",
+        help="Library of mammo-gui whose model and saved operating point are used. Default: your own, if there is one.",
         show_default=False,
     ),
 ]
@@ -61,12 +65,7 @@ def read(paths: Paths, model: ModelOption = None, out: OutOption = None, library
         if missing:
             raise InputError(str(missing[0]), "does not exist; expected a file or folder")
         output = _Output(out)
-        from mammo_core.checkpoint import load_checkpoint
-        from mammo_core.model_files import find_model
-        from mammo_core.reader import Reader
-
-        checkpoint = load_checkpoint(find_model(model))
-        reader = Reader(checkpoint, thresholds=_saved_thresholds(library, checkpoint.sha256))
+        reader = _reader(model, library)
         readings, refused = _read_all(paths, reader, output)
         output.add_result(readings, refused, reader)
         _print_result(readings, refused)
@@ -76,18 +75,20 @@ def read(paths: Paths, model: ModelOption = None, out: OutOption = None, library
     raise typer.Exit(0 if scored else _NOTHING_SCORED)
 
 
-def _saved_thresholds(folder: Path | None, model_sha256: str) -> "Thresholds | None":
-    """The operating point that was saved in a library for a model; None where there is none. No library is made."""
-    from mammo_core.library import Library, default_folder, holds_library
+def _reader(model: str | None, folder: Path | None) -> "Reader":
+    """The model that was asked for, else the one in use in the library, at the operating point saved for it there."""
+    from mammo_core.checkpoint import load_checkpoint
+    from mammo_core.model_files import find_model
+    from mammo_core.reader import Reader
+    from mammo_train.own_library import own_library
 
-    place = folder or default_folder()
-    if not holds_library(place):
-        if folder is not None:
-            raise InputError("--library", f"{folder} holds no library; expected a folder that mammo-gui made")
-        return None
-    with Library(place) as library:
-        point = library.points.in_use(model_sha256)
-    return None if point is None else point.thresholds
+    library = own_library(folder)
+    if library is None:
+        return Reader(load_checkpoint(find_model(model)))
+    with library:
+        checkpoint = load_checkpoint(library.models.in_use().path if model is None else find_model(model))
+        point = library.points.in_use(checkpoint.sha256)
+    return Reader(checkpoint, thresholds=None if point is None else point.thresholds)
 
 
 def _read_all(paths: Sequence[Path], reader: "Reader", output: "_Output") -> "tuple[list[Reading], list[Refusal]]":
