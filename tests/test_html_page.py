@@ -37,7 +37,7 @@ def test_a_page_without_figures_has_no_script_and_fetches_nothing():
     assert not re.search(r"""(src|href)=["'](?!data:|#)""", text)
     assert "default-src 'none'" in text
     assert "Research use only - not for diagnosis" in text
-    assert '<a href="#s0">First</a>' in text
+    assert '<a href="#first">First</a>' in text
 
 
 def test_plotly_is_inside_once():

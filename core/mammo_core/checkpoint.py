@@ -32,11 +32,21 @@ _FILE_LIMIT = 4 * 2**30
 _STORED = {"F32": torch.float32, "F16": torch.float16, "I64": torch.int64}
 
 
+INTENDED_USE = (
+    "Research: a second opinion beside a radiologist's own reading of screening mammograms. Not for diagnosis, not for "
+    "reading alone, not for taking exams off a list."
+)
+
+
 class ModelCard(Settings):
     """What a person must know before trusting a score (after Mitchell et al., Model Cards, 2019)."""
 
     summary: str
     """What the model is, in one or two sentences."""
+    intended_use: str = INTENDED_USE
+    """What it is meant for and what not."""
+    data_terms: str = "not stated"
+    """Under which terms the data that it learnt from may be used."""
     training_data: str
     """What it learnt from: source, number of exams, prevalence."""
     limits: tuple[str, ...]

@@ -8,6 +8,7 @@ from mammo_core.library import Library
 from mammo_gui.markup import element
 from mammo_gui.routes import add_routes
 from mammo_gui.security import secure
+from mammo_gui.tabs.models import build_models_tab
 from mammo_gui.tabs.read import build_read_tab
 from mammo_gui.tabs.threshold import build_threshold_tab
 from mammo_gui.worker import Worker
@@ -22,7 +23,9 @@ _TEMPORARY_SECONDS = 3600
 _HEAD = """
 <link rel="stylesheet" href="/mammo/static/viewer/viewer.css">
 <link rel="stylesheet" href="/mammo/static/theme/app.css">
+<link rel="stylesheet" href="/mammo/static/theme/bench.css">
 <link rel="stylesheet" href="/mammo/static/theme/threshold.css">
+<link rel="stylesheet" href="/mammo/static/theme/models.css">
 <script type="module" src="/mammo/static/theme/page.js"></script>
 """
 
@@ -64,8 +67,10 @@ def _build_page(library: Library, worker: Worker) -> gr.Blocks:
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab("Read", id="read"):
                 build_read_tab(demo, library, worker)
-            with gr.Tab("Threshold", id="threshold"):
-                build_threshold_tab(library)
+            with gr.Tab("Threshold", id="threshold") as threshold:
+                build_threshold_tab(threshold, library)
+            with gr.Tab("Models", id="models") as models:
+                build_models_tab(models, library, worker)
     return demo
 
 

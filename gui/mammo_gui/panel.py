@@ -30,8 +30,7 @@ def worklist_panel(elem_id: str) -> gr.HTML:
 
 def threshold_panel(elem_id: str, *actions: str) -> gr.HTML:
     """The Threshold tab's controls; its value is what ``threshold.js`` takes."""
-    # Gradio offers an event where its name stands in quotes in this text: "arrive" is triggered by the module itself.
-    names = ", ".join(f"'{action}'" for action in (*actions, "arrive"))
+    names = ", ".join(f"'{action}'" for action in actions)
     return _mounted("threshold.js", elem_id, _PANEL, {"html": ""}, f", [{names}]")
 
 

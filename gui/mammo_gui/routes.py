@@ -21,6 +21,7 @@ import mammo_assets
 from mammo_core.errors import InputError
 from mammo_core.library import HeatRecord, Library, reads_csv
 from mammo_core.mammogram import VoiLut
+from mammo_gui.model_routes import model_routes
 from mammo_gui.receiving import Receiving, plain_name
 from mammo_gui.worker import Worker
 
@@ -40,6 +41,7 @@ def add_routes(app: FastAPI, library: Library, worker: Worker) -> None:
         app.mount(f"/mammo/static/{name}", StaticFiles(directory=folder / name), name=f"static-{name}")
     app.include_router(_image_routes(library), prefix="/mammo")
     app.include_router(_intake_routes(Receiving(library.folder / "incoming"), worker), prefix="/mammo")
+    app.include_router(model_routes(library), prefix="/mammo")
     app.include_router(_alive_route(), prefix="/mammo")
     app.add_exception_handler(InputError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)

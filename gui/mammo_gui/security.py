@@ -96,7 +96,7 @@ class SameOrigin:
 
 
 class SecurityHeaders:
-    """Put ``HEADERS`` on every response, also on errors and on streams."""
+    """Put ``HEADERS`` on every response, also on errors and on streams; a response may be stricter or looser itself."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -106,7 +106,9 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

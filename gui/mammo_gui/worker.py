@@ -20,6 +20,7 @@ from mammo_core.scratch import scratch_folder
 from mammo_gui.receiving import Received
 
 if TYPE_CHECKING:
+    from mammo_core.library import ModelEntry
     from mammo_core.library.second_opinion import SecondOpinion
 
 logger = logging.getLogger(__name__)
@@ -135,6 +136,10 @@ class Worker:
         """Read every study that the model in use has not read with its present images, also those that it failed on."""
         self._jobs.put(self._failed.clear)
 
+    def read_with(self, model: "ModelEntry", studies: Sequence[int]) -> None:
+        """Let a model that is not in use read these studies too; its results are kept, and not shown."""
+        self._jobs.put(lambda: self._read_with(model, studies))
+
     def dismiss(self) -> None:
         """Forget the refused files, the outcome of the last addition and the notice."""
         self._tell(refused=(), outcome="", notice="")
@@ -230,6 +235,18 @@ class Worker:
         if not self._activity.outcome:  # what became of a person's own files is worth more
             self._tell(outcome=_outcome_words(outcomes))
         self._library.set_demo_made()
+
+    def _read_with(self, model: "ModelEntry", studies: Sequence[int]) -> None:
+        from mammo_core.library.second_opinion import SecondOpinion
+
+        opinion = SecondOpinion.from_file(model.path)
+        for done, study in enumerate(studies):
+            self._pause(None)
+            self._tell(doing=f"{model.title} is reading", done=done, total=len(studies))
+            try:
+                opinion.read(self._library, study, self._decoder())
+            except InputError as error:
+                logger.warning("%s could not read study %d: %s", model.title, study, error)
 
     def _read_next(self) -> bool:
         """Let the AI read one study; False where there is none to read or no model to read it."""

@@ -268,9 +268,9 @@ def test_nothing_overlaps(tab: "Page") -> None:
             assert left is not None
             assert right is not None
             assert left["x"] + left["width"] <= right["x"]
-        assert tab.evaluate("document.querySelector('#bench-right').scrollWidth <= innerWidth")
+        assert tab.evaluate("document.querySelector('.bench-right').scrollWidth <= innerWidth")
         over = tab.evaluate(
-            "document.querySelector('#bench-left').scrollWidth - document.querySelector('#bench-left').clientWidth"
+            "document.querySelector('.bench-left').scrollWidth - document.querySelector('.bench-left').clientWidth"
         )
         assert over <= 0, "the controls stay in their column"
 

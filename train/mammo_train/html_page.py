@@ -32,12 +32,16 @@ _GRID = "#e3e8ed"
 _GROW = """
 const grow = () => {
   const size = 0.85 * parseFloat(getComputedStyle(document.documentElement).fontSize);
-  for (const plot of document.querySelectorAll(".plotly-graph-div")) Plotly.relayout(plot, {"font.size": size});
+  for (const plot of document.querySelectorAll(".plotly-graph-div")) {
+    Plotly.relayout(plot, {"font.size": size});
+    Plotly.Plots.resize(plot);
+  }
 };
 grow();
 addEventListener("resize", grow);
 """
-"""The style's letters grow with the window; those in plotly's drawings have to be told."""
+"""The style's letters grow with the window; those in plotly's drawings have to be told. And each was drawn when what
+stands beside it was not there yet: it has to be fitted into its place."""
 
 
 class Interval(Protocol):
@@ -71,10 +75,10 @@ class Section:
 def page(title: str, sections: Sequence[Section], *, lead: str = "") -> str:
     """Lay out a whole document: title, a line or two below it, then the sections with a list of them at the side."""
     style = (files("mammo_assets") / "theme" / "report.css").read_text(encoding="utf-8")
-    contents = "".join(f'<li><a href="#s{i}">{escape(s.title)}</a></li>' for i, s in enumerate(sections))
+    contents = "".join(f'<li><a href="#{_anchor(s.title)}">{escape(s.title)}</a></li>' for s in sections)
     blocks = "".join(
-        f'<section id="s{i}"><h2>{escape(section.title)}</h2>{section.body}</section>'
-        for i, section in enumerate(sections)
+        f'<section id="{_anchor(section.title)}"><h2>{escape(section.title)}</h2>{section.body}</section>'
+        for section in sections
     )
     drawn = any('class="plot"' in section.body for section in sections)
     script = f"<script>{get_plotlyjs()}</script>" if drawn else ""
@@ -89,6 +93,11 @@ def page(title: str, sections: Sequence[Section], *, lead: str = "") -> str:
         f'<p class="lead">{escape(lead)}</p>{blocks}</main></div>'
         f"<footer>mammo-gui {escape(_software_version())}. {BANNER}.</footer>{grown}</body></html>\n"
     )
+
+
+def _anchor(title: str) -> str:
+    """A section's name in addresses: ``Gallery`` is at ``#gallery``."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
 
 def paragraph(text: str) -> str:

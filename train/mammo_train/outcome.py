@@ -26,6 +26,7 @@ from mammo_train.prepared_set import PreparedSet
 from mammo_train.recipe import Recipe, dump_recipe
 from mammo_train.run import CHECKPOINT, VALIDATION, VALIDATION_IMAGES
 from mammo_train.scoring import image_logits, view_scores
+from mammo_train.sources import TERMS
 from mammo_train.split import Split
 from mammo_train.units import Units, by_breast
 
@@ -173,6 +174,8 @@ def _card(recipe: Recipe, data: PreparedSet, split: Split, breasts: Units, notes
         summary=f"{recipe.architecture.backbone} trained with the recipe {recipe.name!r}. {recipe.about}".strip(),
         training_data=f"{len(training)} images of {len(breasts_of)} breasts of {training['patient_id'].nunique()} "
         f"patients ({sources}); {int(breasts_of.sum())} breasts ({breasts_of.mean():.1%}) with cancer.",
+        data_terms=" ".join(TERMS.get(name, f"{name}: not stated.") for name in sorted(set(training["source"])) if name)
+        or "not stated",
         limits=(*_limits(data, split, views), *notes),
         results=_results(breasts),
         manufacturers=tuple(sorted(set(_manufacturer(training)) - {""})),

@@ -68,7 +68,7 @@ export class Intake {
       while (next < files.length) {
         const { name, file } = files[next++];
         const query = `name=${encodeURIComponent(shortened(name))}`;
-        const problem = await post(`/mammo/intake/${batch}/file?${query}`, file);
+        const { problem } = await post(`/mammo/intake/${batch}/file?${query}`, file);
         if (problem) failed.push(`${name}: ${problem}`);
         else kept += 1;
         bytes += file.size;
@@ -76,7 +76,7 @@ export class Intake {
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
-    const problem = kept ? await post(`/mammo/intake/${batch}/done`, "") : "";
+    const { problem } = kept ? await post(`/mammo/intake/${batch}/done`, "") : { problem: "" };
     if (problem) failed.push(problem);
     if (problem || !kept) takeSent(batch);
     this.sending -= 1;
@@ -93,16 +93,6 @@ export class Intake {
 
 function carriesFiles(event) {
   return event.dataTransfer?.types?.includes("Files");
-}
-
-/** An empty string, or what went wrong. */
-async function post(url, body) {
-  try {
-    const response = await fetch(url, { method: "POST", body, headers: { "Content-Type": "application/octet-stream" } });
-    return response.ok ? "" : (await response.text()).slice(0, 300);
-  } catch (error) {
-    return `the app cannot be reached (${error.message})`;
-  }
 }
 
 function summary(failed) {

@@ -4,6 +4,7 @@
 // form with `data-draft` is a draft (drafts.js) until the server says that this page's own call was recorded.
 
 import { draftOf, draftRecorded, keepDraft } from "./drafts.js";
+import { sendModel } from "./sending.js";
 import { nextQuestion } from "./server.js";
 
 const sent = new Map(); // our name of a form that was sent -> its fields
@@ -44,7 +45,8 @@ export function mount(element, props, trigger, watch, actions) {
     if (target.matches("select[data-action]")) send(target.dataset.action, { ...target.dataset, value: target.value });
     if (target.matches("input[type=checkbox][data-action]")) send(target.dataset.action, { checked: target.checked });
     if (target.matches("[data-action=reader] input")) target.form.requestSubmit();
-    if (target.matches("input[type=file]")) readInto(target);
+    if (target.matches("input[data-send]")) sendModel(target, send);
+    else if (target.matches("input[type=file]")) readInto(target);
   });
   // A list to glance at closes when the user turns to something else.
   document.addEventListener("pointerdown", ({ target }) => {

@@ -24,6 +24,17 @@ export function tell(text) {
   timer = setTimeout(() => (place.hidden = true), NOTICE);
 }
 
+/** Sends something: {problem, text}; `problem` is empty, or says what went wrong. */
+export async function post(url, body) {
+  try {
+    const response = await fetch(url, { method: "POST", body, headers: { "Content-Type": "application/octet-stream" } });
+    const text = (await response.text()).slice(0, 300);
+    return response.ok ? { problem: "", text } : { problem: text, text: "" };
+  } catch (error) {
+    return { problem: `the app cannot be reached (${error.message})`, text: "" };
+  }
+}
+
 export function watchServer() {
   document.getElementById("notice").addEventListener("click", (event) => (event.currentTarget.hidden = true));
   setInterval(check, EVERY);

@@ -6,7 +6,7 @@
 import { mount as mountPanel, redraw } from "./panel.js";
 import { nextQuestion } from "./server.js";
 
-/** Follows `props.value`: {html, asked, threshold}. Triggers `arrive` when the tab is opened first. */
+/** Follows `props.value`: {html, asked, threshold}. */
 export function mount(element, props, trigger, watch, actions) {
   const root = element.querySelector(".panel");
   const slider = new Slider(root, trigger);
@@ -14,7 +14,6 @@ export function mount(element, props, trigger, watch, actions) {
   const draw = () => props.value && slider.take(props.value);
   watch("value", draw);
   draw();
-  if (!props.value?.html) slider.trigger("arrive", { asked: nextQuestion() });
 }
 
 class Slider {

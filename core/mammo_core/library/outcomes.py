@@ -83,12 +83,18 @@ class Outcomes:
         with self._engine.connect() as connection:
             return {side: found for (study, side), found in _newest(connection).items() if study == study_id}
 
+    def studies(self) -> set[int]:
+        """Studies of which at least one breast has an outcome."""
+        with self._engine.connect() as connection:
+            return {study for study, _ in _newest(connection)}
+
     def cases(self, model_sha256: str) -> Cases:
         """Breasts that this model has read and whose outcome is known, as they are flagged by: one score per breast."""
         listed: list[tuple[float, bool, str, dict[str, str]]] = []
         with self._engine.connect() as connection:
             known = _newest(connection)
-            for study_id, reading in present_results(connection, model_sha256).items():
+            # In the same order for every model: they are compared case by case.
+            for study_id, reading in sorted(present_results(connection, model_sha256).items()):
                 sides: list[Side] = [side for side in ("R", "L") if (study_id, side) in known]
                 if not sides:
                     continue

@@ -26,13 +26,13 @@ Fields = Mapping[str, object]
 Handler = Callable[[Aim, Fields], Aim]
 
 
-def build_threshold_tab(library: Library) -> None:
-    """Make the tab and connect it to the library."""
+def build_threshold_tab(tab: gr.Tab, library: Library) -> None:
+    """Fill the tab and connect it to the library."""
     aim = gr.State(Aim())
-    with gr.Row(elem_id="bench"):
-        with gr.Column(elem_id="bench-left"):
+    with gr.Row(elem_classes="bench"):
+        with gr.Column(elem_classes="bench-left"):
             controls = threshold_panel("threshold-controls", *_ACTIONS)
-        with gr.Column(elem_id="bench-right"):
+        with gr.Column(elem_classes="bench-right"):
             figures = html_panel("threshold-figures")
             plots = html_panel("threshold-plots")
             tables = html_panel("threshold-tables", "pick")
@@ -59,7 +59,8 @@ def build_threshold_tab(library: Library) -> None:
     }
     for event, handler in events.items():
         event(answers.to(handler), inputs=aim, outputs=outputs, trigger_mode="multiple", **quiet)
-    controls.arrive(answers.arrive, inputs=aim, outputs=outputs, **quiet)
+    # Whenever it is opened: another model or threshold may be in use by now.
+    tab.select(answers.opened, inputs=aim, outputs=outputs, **quiet)
 
 
 class Answers:
@@ -85,9 +86,9 @@ class Answers:
 
         return callback
 
-    def arrive(self, aim: Aim, event: gr.EventData) -> list[Any]:
+    def opened(self, aim: Aim) -> list[Any]:
         """The tab was opened."""
-        return self._drawn(aim, "", forms.text_of(dict(event._data or {}), "asked"))
+        return self._drawn(aim, "", "")
 
     def move(self, aim: Aim, fields: Fields) -> Aim:
         """Put the slider somewhere."""

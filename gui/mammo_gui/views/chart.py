@@ -14,6 +14,9 @@ from mammo_gui.markup import Markup, element
 WIDTH, HEIGHT = 320, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 16, 8, 38
 
+_ROUND = (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10)
+"""Numbers whose quarters are written with few digits."""
+
 Values = Sequence[float] | NDArray[np.float64]
 
 
@@ -126,6 +129,14 @@ def chart(name: str, title: str, axes: Axes, *shapes: Shape) -> Markup:
     return element(
         "figure", element("h3", title), frame, element("ul", *signs, class_="legend"), id=name, class_="chart"
     )
+
+
+def rounded_up(highest: float) -> float:
+    """The end of an axis that holds this value, with a round number at every quarter; 1 for what is not positive."""
+    if not highest > 0:
+        return 1.0
+    power = 10.0 ** np.floor(np.log10(highest))
+    return float(next(power * step for step in _ROUND if power * step >= highest))
 
 
 def _inside(name: str, axes: Axes) -> Markup:

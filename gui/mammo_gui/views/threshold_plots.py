@@ -5,7 +5,7 @@ import numpy as np
 from mammo_core.benchmark_readers import RADIOLOGISTS
 from mammo_gui.bench import Screen
 from mammo_gui.markup import Markup, element, join
-from mammo_gui.views.chart import Axes, band, bars, chart, line, mark, upright
+from mammo_gui.views.chart import Axes, band, bars, chart, line, mark, rounded_up, upright
 
 _MEANS_SOMETHING = 0.1
 """Sensitivity from which on the PPV sets the height of its chart."""
@@ -39,7 +39,7 @@ def _pr(screen: Screen) -> Markup:
     prevalence = screen.aim.prevalence
     # The first few positives found may be alone at the top, where the curve means nothing yet.
     seen = screen.pr.y[screen.pr.x >= _MEANS_SOMETHING]
-    highest = _nice(float(np.nanmax([0.0, *seen, screen.figures.ppv.value])))
+    highest = min(1.0, rounded_up(float(np.nanmax([0.0, *seen, screen.figures.ppv.value]))))
     axes = Axes("sensitivity", "PPV", y_range=(0.0, highest))
     now = screen.figures
     shapes = [
@@ -61,7 +61,7 @@ def _histogram(screen: Screen) -> Markup:
         "score",
         "part of the class",
         x_range=(float(found.edges[0]), float(found.edges[-1])),
-        y_range=(0.0, _nice(float(counts.max()))),
+        y_range=(0.0, min(1.0, rounded_up(float(counts.max())))),
     )
     positives = screen.bench.cases.positives
     shapes = [
@@ -91,11 +91,3 @@ def _workload(screen: Screen) -> Markup:
         f"{1000 * point.prevalence:.3g} positive of 1,000. An exam's score is that of its higher breast."
     )
     return join(chart("chart-workload", "Workload if ruled out", axes, *shapes), element("p", words, id="workload"))
-
-
-def _nice(highest: float) -> float:
-    """The end of an axis that holds this value: 1, 2 or 5 times a power of ten, at most 1."""
-    if not highest > 0:
-        return 1.0
-    power = 10.0 ** np.floor(np.log10(highest))
-    return float(min(1.0, next(power * step for step in (1, 2, 5, 10) if power * step >= highest)))

@@ -50,6 +50,8 @@ def _print(console: Console, entry: "ModelEntry") -> None:
         ("file", f"{entry.path.name}, {size:.1f} MB, sha256 {checkpoint.sha256}"),
         ("network", f"{header.architecture.backbone}, input {header.inputs.height} x {header.inputs.width}"),
         ("about", header.card.summary),
+        ("use", header.card.intended_use),
+        ("terms", header.card.data_terms),
         *(("measured", result) for result in header.card.results),
         *(("limit", limit) for limit in header.card.limits),
         ("made by", header.card.reproduce),

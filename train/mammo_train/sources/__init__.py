@@ -7,7 +7,7 @@ from mammo_core.errors import InputError
 from mammo_train.sources import cbis, folder, inbreast, rsna
 from mammo_train.sources.listing import Source, SourceImage
 
-__all__ = ["SOURCES", "Source", "SourceImage", "open_source"]
+__all__ = ["SOURCES", "TERMS", "Source", "SourceImage", "open_source"]
 
 SOURCES: Mapping[str, Callable[[Path], Source]] = {
     "rsna": rsna.listed,
@@ -16,6 +16,15 @@ SOURCES: Mapping[str, Callable[[Path], Source]] = {
     "folder": folder.listed,
 }
 """Name -> what lists the data set in a folder."""
+
+TERMS: Mapping[str, str] = {
+    "rsna": "RSNA Screening Mammography Breast Cancer Detection (2023): non-commercial research, by its rules.",
+    "inbreast": "INbreast: given by its authors for research (Moreira et al., Academic Radiology 2012).",
+    "cbis": "CBIS-DDSM: Creative Commons Attribution 3.0 (TCIA; Lee et al., Scientific Data 2017).",
+    "folder": "Pictures of a folder: the terms of whoever gave them.",
+    "phantom": "Synthetic pictures made by this software: no terms beyond its own licence.",
+}
+"""Name -> terms under which the pictures may be used; they go into the card of every model that learnt from them."""
 
 
 def open_source(name: str, path: Path) -> Source:
