@@ -242,6 +242,12 @@ def test_a_vendor_has_its_own_measured_on_its_own_cases(library: Library, made: 
         bench.save(library, made, 0.3, "x", "y", "Nobody")
 
 
+def test_a_threshold_of_the_model_before_is_forgotten() -> None:
+    aim = bench.of_model(Aim(threshold=0.4), "a" * 64)
+    assert (aim.threshold, bench.of_model(aim, "a" * 64).threshold) == (0.4, 0.4)
+    assert bench.of_model(aim, "b" * 64).threshold is None
+
+
 def test_bad_input_is_a_sentence(library: Library, made: Bench, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="prevalence: 1000 per 1,000"):
         bench.at_prevalence(Aim(), 1.0)

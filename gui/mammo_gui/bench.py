@@ -60,6 +60,8 @@ class Aim:
     """None: the one in use."""
     prevalence: float = PREVALENCE
     recall_rate: float = RECALL_RATE
+    drawn: str = ""
+    """Hash of the model that was drawn last: the threshold is one of its scores."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,12 @@ def used(library: Library, bench: Bench) -> Thresholds | None:
     if point is not None:
         return point.thresholds
     return None if bench.own is None else Thresholds(general=bench.own)
+
+
+def of_model(aim: Aim, model_sha256: str) -> Aim:
+    """Look at this model; a threshold of another one, that was in use until now, says nothing about it."""
+    moved = aim.drawn not in ("", model_sha256)
+    return replace(aim, drawn=model_sha256, threshold=None if moved else aim.threshold)
 
 
 def moved_to(bench: Bench, aim: Aim, threshold: float) -> Aim:

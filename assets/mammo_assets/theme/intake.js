@@ -2,7 +2,7 @@
 // as it is, to a route of this app; what becomes of it is told by the server.
 
 import { rememberSent, takeSent } from "./sent.js";
-import { tell } from "./server.js";
+import { post, tell } from "./server.js";
 
 const AT_ONCE = 3;
 const LONGEST = 1000; // characters of a name; the end says more than the beginning

@@ -144,7 +144,8 @@ class Answers:
 
     def back(self, now: Choice, fields: Fields) -> Choice:
         """Read with what was in use before."""
-        entry = self._library.models.roll_back(forms.text_of(fields, "reason"))
+        # One click must do: a reason is welcome, not asked for.
+        entry = self._library.models.roll_back(forms.text_of(fields, "reason") or "Taken back, no reason given")
         self._worker.read_again()
         return replace(now, model=entry.sha256)
 

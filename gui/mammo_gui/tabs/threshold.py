@@ -160,6 +160,7 @@ class Answers:
         """The outputs: everything of the aim, or why there is nothing."""
         models = self._library.models.all()
         chosen = aim.model or self._library.models.in_use_sha256()
+        aim = bench.of_model(aim, chosen)
         try:
             shown = bench.screen(self._library, self._bench(aim), aim)
         except InputError as error:

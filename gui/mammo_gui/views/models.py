@@ -91,7 +91,9 @@ def _history(promotions: Sequence[Promotion], back_to: ModelEntry | None) -> Mar
     if back_to is not None:
         back = element(
             "form",
-            element("input", type="text", name="reason", placeholder="Reason", aria_label="Reason to go back"),
+            element(
+                "input", type="text", name="reason", placeholder="Reason, if you like", aria_label="Reason to go back"
+            ),
             element("button", f"Go back to {back_to.title}", type="submit"),
             data_action="back",
             class_="back",
