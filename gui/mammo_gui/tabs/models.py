@@ -32,7 +32,7 @@ class Drawn:
     """What one page has of us, so that it is drawn anew where something else changed."""
 
     revision: int = -1
-    """Of the library; below 0: the tab was not opened yet."""
+    """Of the library."""
 
 
 def build_models_tab(tab: gr.Tab, library: Library, worker: Worker) -> None:
@@ -67,8 +67,10 @@ def build_models_tab(tab: gr.Tab, library: Library, worker: Worker) -> None:
     }
     for event, handler in events.items():
         event(answers.to(handler), inputs=state, outputs=outputs, trigger_mode="multiple", **quiet)
-    tab.select(answers.opened, inputs=choice, outputs=outputs, **quiet)
-    gr.Timer(POLL_SECONDS).tick(answers.tick, inputs=state, outputs=outputs, **quiet)
+    # Whoever has not opened the tab is not asked about it.
+    clock = gr.Timer(POLL_SECONDS, active=False)
+    tab.select(answers.opened, inputs=choice, outputs=[*outputs, clock], **quiet)
+    clock.tick(answers.tick, inputs=state, outputs=outputs, **quiet)
 
 
 class Answers:
@@ -98,12 +100,12 @@ class Answers:
 
     def opened(self, now: Choice) -> list[Any]:
         """The tab was opened."""
-        return self._drawn(now, "")
+        return [*self._drawn(now, ""), gr.Timer(active=True)]
 
     def tick(self, now: Choice, drawn: Drawn) -> list[Any]:
         """Follow what is done elsewhere: in another tab, another browser, or by a command."""
         try:
-            unchanged = drawn.revision < 0 or drawn.revision == self._library.revision()
+            unchanged = drawn.revision == self._library.revision()
         except Exception:
             logger.exception("the library does not answer")
             return self._nothing
