@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 import mammo_core.phantom
-from made import made_header
+from made import made_checkpoint, made_header
 from mammo_core.errors import InputError
 from mammo_core.library import Library
 from mammo_core.mammogram import Mammogram
@@ -144,6 +144,33 @@ def test_a_library_that_does_not_answer_for_a_while_does_not_end_the_thread(
     worker.add_received(received(library, write_mammogram(tmp_path / "a.dcm")))
     wait_for(lambda: opinion.done == [1])
     wait_for(lambda: worker.activity.model == "")
+
+
+def test_another_model_is_loaded_when_it_is_promoted_and_none_when_its_file_was_changed(
+    library: Library, tmp_path: Path
+) -> None:
+    made_checkpoint(tmp_path / "one.safetensors")
+    made_checkpoint(tmp_path / "two.safetensors", version="2")
+    library.models.only_now(tmp_path / "one.safetensors")
+    worker = Worker(library)
+    worker.start()
+    worker.page_shown()
+    try:
+        worker.add_received(received(library, write_mammogram(tmp_path / "a.dcm")))
+        wait_for(lambda: library.worklist() and library.worklist()[0].score is not None)
+        first = library.study(1).ai.result.model
+        library.models.promote(library.models.add(tmp_path / "two.safetensors", origin="imported").sha256, "why", {})
+        assert library.study(1).ai is None
+        worker.read_again()
+        wait_for(lambda: library.study(1).ai)
+        assert (first.version, library.study(1).ai.result.model.version) == ("1", "2")
+        # A file that is used without having been added may be written to by whoever made it.
+        library.models.only_now(tmp_path / "one.safetensors")
+        made_checkpoint(tmp_path / "one.safetensors", version="3")
+        worker.read_again()
+        wait_for(lambda: "was changed since it was chosen" in worker.activity.model)
+    finally:
+        worker.stop()
 
 
 def test_what_a_person_sends_overtakes_the_demo_exams(library: Library, started, tmp_path, monkeypatch) -> None:

@@ -232,6 +232,17 @@ def test_an_evaluation_is_shown_escaped(tmp_path: Path) -> None:
     assert "<td>0.700</td>" in html, "no interval is made up where one end is missing"
 
 
+def test_the_tab_is_there_when_the_model_in_use_is_gone(library: Library) -> None:
+    entry = added(library, "made")
+    library.models.promote(entry.sha256, "why", {})
+    entry.path.unlink()
+    screen = Registry(library).screen(Choice())
+    assert screen.shown.entry.sha256 == MODEL_IN_USE
+    html = models_html(screen, "")
+    assert f"The model in use ({entry.sha256[:8]}) is gone or damaged" in html
+    assert "Read with this model" in comparison_html(screen), "another can be put to use"
+
+
 def test_a_model_whose_file_is_damaged_is_told_and_the_others_are_shown(library: Library) -> None:
     entry = added(library, "made")
     entry.path.write_bytes(b"no checkpoint")

@@ -11,6 +11,8 @@ from mammo_gui.security import secure
 from mammo_gui.tabs.models import build_models_tab
 from mammo_gui.tabs.read import build_read_tab
 from mammo_gui.tabs.threshold import build_threshold_tab
+from mammo_gui.tabs.train import build_train_tab
+from mammo_gui.training import Training
 from mammo_gui.worker import Worker
 
 TITLE = "mammo-gui"
@@ -26,17 +28,18 @@ _HEAD = """
 <link rel="stylesheet" href="/mammo/static/theme/bench.css">
 <link rel="stylesheet" href="/mammo/static/theme/threshold.css">
 <link rel="stylesheet" href="/mammo/static/theme/models.css">
+<link rel="stylesheet" href="/mammo/static/theme/train.css">
 <script type="module" src="/mammo/static/theme/page.js"></script>
 """
 
 
-def build_app(library: Library, worker: Worker, host: str) -> FastAPI:
+def build_app(library: Library, worker: Worker, training: Training, host: str) -> FastAPI:
     """The whole application, for a server bound to ``host``. Nothing of it is fetched from another machine."""
     app = FastAPI(title=TITLE, docs_url=None, redoc_url=None, openapi_url=None)
     add_routes(app, library, worker)
     gr.mount_gradio_app(
         app,
-        _build_page(library, worker),
+        _build_page(library, worker, training),
         path="/",
         app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
         footer_links=[],
@@ -55,7 +58,7 @@ def build_app(library: Library, worker: Worker, host: str) -> FastAPI:
     return app
 
 
-def _build_page(library: Library, worker: Worker) -> gr.Blocks:
+def _build_page(library: Library, worker: Worker, training: Training) -> gr.Blocks:
     demo: gr.Blocks
     with gr.Blocks(
         title=TITLE,
@@ -71,6 +74,8 @@ def _build_page(library: Library, worker: Worker) -> gr.Blocks:
                 build_threshold_tab(threshold, library)
             with gr.Tab("Models", id="models") as models:
                 build_models_tab(models, library, worker)
+            with gr.Tab("Train", id="train") as train:
+                build_train_tab(train, training)
     return demo
 
 

@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import webbrowser
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -36,6 +37,18 @@ NO_LOGIN = (
 )
 
 
+@dataclass(frozen=True)
+class Options:
+    """What the command was given, checked."""
+
+    host: str
+    library: Path | None
+    model: Path | None
+    data: tuple[Path, ...]
+    jobs: int
+    browser: bool
+
+
 @app.command()
 def main(
     library: Annotated[
@@ -46,6 +59,11 @@ def main(
     model: Annotated[
         str | None, typer.Option(help="Model to read with this time: a bundled name, or a file.", show_default=False)
     ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder with prepared sets that may be trained on; repeatable.", show_default=False),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=0, max=64, help="Training jobs that run at once; 0 starts none.")] = 1,
     browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
 ) -> None:
     """Read mammograms in the browser. Research use only - not for diagnosis."""
@@ -54,8 +72,11 @@ def main(
 
     try:
         chosen = None if model is None else find_model(model)
+        missing = [folder for folder in data or () if not folder.is_dir()]
+        if missing:
+            raise InputError("--data", f"{missing[0]} is no folder")
         with _listen(host, port) as listening:
-            _serve(listening, host, library, chosen, browser)
+            _serve(listening, Options(host, library, chosen, tuple(data or ()), jobs, browser))
     except InputError as error:
         typer.echo(f"mammo-gui: {error}", err=True)
         raise typer.Exit(1) from None
@@ -81,29 +102,34 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _serve(listening: socket.socket, host: str, folder: Path | None, model: Path | None, browser: bool) -> None:
+def _serve(listening: socket.socket, options: Options) -> None:
     from mammo_core.library import Library, default_folder
 
-    with Library((folder or default_folder()).resolve()) as library:
+    with Library((options.library or default_folder()).resolve()) as library:
         os.environ.update(OFFLINE, GRADIO_TEMP_DIR=str(library.folder / "temporary"))
-        if model is not None:
-            library.models.only_now(model)
+        if options.model is not None:
+            library.models.only_now(options.model)
         from mammo_gui.security import is_loopback
 
-        if not is_loopback(host):
-            typer.secho(NO_LOGIN.format(host=host), err=True, bold=True)
-        _run(listening, host, library, browser)
+        if not is_loopback(options.host):
+            typer.secho(NO_LOGIN.format(host=options.host), err=True, bold=True)
+        _run(listening, library, options)
 
 
-def _run(listening: socket.socket, host: str, library: "Library", browser: bool) -> None:
+def _run(listening: socket.socket, library: "Library", options: Options) -> None:
     import uvicorn
 
     from mammo_gui.app import build_app
+    from mammo_gui.training import Training
     from mammo_gui.worker import Worker
+    from mammo_train.jobs.queue import Queue
+    from mammo_train.jobs.store import Jobs
 
     worker = Worker(library)
+    jobs = Jobs(library.folder / "jobs")
+    queue = Queue(jobs, lambda: options.jobs)
     config = uvicorn.Config(
-        build_app(library, worker, host),
+        build_app(library, worker, Training(library, jobs, options.data), options.host),
         log_level="warning",
         access_log=False,
         # An open page asks without end: Ctrl+C must not wait for it.
@@ -119,15 +145,16 @@ def _run(listening: socket.socket, host: str, library: "Library", browser: bool)
             super().handle_exit(sig, frame)
 
     server = Server(config)
-    shown = f"[{host}]" if ":" in host else host
+    shown = f"[{options.host}]" if ":" in options.host else options.host
     url = f"http://{shown}:{listening.getsockname()[1]}/"
 
     def greet() -> None:
         typer.echo(f"mammo-gui is running at {url}  (library: {library.folder})\nPress Ctrl+C to end it.")
-        if browser:
+        if options.browser:
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
     worker.start()
+    queue.start()
     listening.listen(128)
     greet()
     try:
@@ -135,6 +162,7 @@ def _run(listening: socket.socket, host: str, library: "Library", browser: bool)
     except KeyboardInterrupt:  # uvicorn raises it anew when it has ended
         pass
     finally:
+        queue.stop()
         ended = worker.stop()
     if not ended:
         # An exam being made or read takes seconds, and Python would wait for its threads. The library survives being

@@ -63,7 +63,7 @@ class Screen:
     choice: Choice
     known: tuple[Known, ...]
     unusable: tuple[str, ...]
-    """Models that cannot be loaded any more, and why."""
+    """Models that cannot be used any more, and why, each in a sentence."""
     shown: Known
     evidence: Evidence
     comparison: Comparison | None
@@ -87,6 +87,9 @@ class Registry:
         models = self._library.models
         known, unusable = self._all()
         used = models.in_use_sha256()
+        if all(each.entry.sha256 != used for each in known):
+            unusable += (f"The model in use ({used[:8]}) is gone or damaged: no exam is read. Read with another.",)
+            used = known[0].entry.sha256
         shown = _one(known, choice.model or used)
         against = _one(known, choice.against or used)
         before = models.before()

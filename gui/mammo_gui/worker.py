@@ -302,7 +302,11 @@ class Worker:
             from mammo_core.library.second_opinion import SecondOpinion
 
             self._opinion = None  # two large models need not fit beside one another
-            self._opinion = SecondOpinion.from_file(self._library.models.in_use().path)
+            entry = self._library.models.in_use()
+            opinion = SecondOpinion.from_file(entry.path)
+            if opinion.sha256 != used:
+                raise InputError(entry.title, f"{entry.path.name} was changed since it was chosen; start again with it")
+            self._opinion = opinion
             self._failed.clear()
         return self._opinion
 

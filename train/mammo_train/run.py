@@ -112,7 +112,7 @@ def claimed(folder: Path) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("a+b") as lock:
-        if not _locked(lock):
+        if not locked(lock):
             raise _in_use(folder)
         (folder / STOP).unlink(missing_ok=True)
         _say(folder, "running", "")
@@ -236,8 +236,8 @@ def _in_use(folder: Path) -> InputError:
     return InputError(str(folder), f"is in use: {who} is training in it; wait, stop it, or name another folder")
 
 
-def _locked(stream: IO[bytes]) -> bool:
-    """Take the lock if it is free."""
+def locked(stream: IO[bytes]) -> bool:
+    """Take the operating system's lock on a file if it is free; it goes with the stream, or the process."""
     try:
         if sys.platform == "win32":
             import msvcrt

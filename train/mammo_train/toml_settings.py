@@ -65,8 +65,22 @@ def find_bundled(folder: str, name_or_path: str | Path, what: str) -> Path:
     raise InputError(f"{what} {str(name_or_path)!r}", f"is neither a file nor a bundled {what} (bundled: {names})")
 
 
+def checked(kind: type[Kind], fields: Mapping[str, Any]) -> tuple[Kind | None, dict[str, str]]:
+    """Validate strictly: a number is not text, 1.5 epochs are not epochs, true is not 1.
+
+    Returns the settings, or None and what is wrong: path of a field (empty: the whole) -> a sentence's end.
+    """
+    try:
+        return kind.model_validate_json(json.dumps(fields, default=str), strict=True), {}
+    except ValidationError as error:
+        wrong: dict[str, str] = {}
+        for problem in error.errors():
+            wrong.setdefault(_place(dict(problem)), str(problem["msg"]).removeprefix("Value error, "))
+        return None, wrong
+
+
 def _checked(kind: type[Kind], fields: dict[str, Any], source: str) -> Kind:
-    """Validate strictly: a number is not text, 1.5 epochs are not epochs, true is not 1."""
+    """Validate as `checked` does; InputError naming everything that is wrong."""
     try:
         return kind.model_validate_json(json.dumps(fields, default=str), strict=True)
     except ValidationError as error:
@@ -74,10 +88,14 @@ def _checked(kind: type[Kind], fields: dict[str, Any], source: str) -> Kind:
         raise InputError(source, "; ".join(_in_words(dict(problem), whole) for problem in error.errors())) from None
 
 
+def _place(problem: dict[str, Any]) -> str:
+    """Path of a field as a person would write it: members of a union, named by their types, are no part of it."""
+    return ".".join(str(part) for part in problem["loc"] if re.fullmatch(r"[a-z0-9_]+", str(part)))
+
+
 def _in_words(problem: dict[str, Any], whole: str) -> str:
     """Name field, value and expectation of one thing that pydantic found."""
-    # Members of a union are named by their types: no part of the path that a person would write.
-    place = ".".join(str(part) for part in problem["loc"] if re.fullmatch(r"[a-z0-9_]+", str(part)))
+    place = _place(problem)
     found = problem["input"]
     shown = "" if isinstance(found, dict | list) else f"is {found!r}: "
     return f"{place or whole} {shown}{problem['msg']}"
@@ -91,11 +109,11 @@ def _changed(settings: Kind, override: str, short: Mapping[str, str]) -> Kind:
         raise InputError(f"--set {override}", "expected KEY=VALUE, such as phases.0.epochs=2")
     fields = settings.model_dump(mode="json", exclude_none=True)
     for place in _places(fields, short.get(key, key).split("."), f"--set {override}"):
-        _put(fields, place, _value(text))
+        _put(fields, place, value_of(text))
     return _checked(type(settings), fields, f"--set {override}")
 
 
-def _value(text: str) -> Any:
+def value_of(text: str) -> Any:
     """Read a value as TOML does; what is not TOML is text."""
     try:
         return tomllib.loads(f"value = {text}")["value"]

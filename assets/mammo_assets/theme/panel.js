@@ -43,6 +43,7 @@ export function mount(element, props, trigger, watch, actions) {
   root.addEventListener("change", (event) => {
     const { target } = event;
     if (target.matches("select[data-action]")) send(target.dataset.action, { ...target.dataset, value: target.value });
+    if (target.matches("input[type=text][data-action]")) send(target.dataset.action, { ...target.dataset, value: target.value });
     if (target.matches("input[type=checkbox][data-action]")) send(target.dataset.action, { checked: target.checked });
     if (target.matches("[data-action=reader] input")) target.form.requestSubmit();
     if (target.matches("input[data-send]")) sendModel(target, send);

@@ -139,7 +139,7 @@ class Answers:
 
     def promote(self, now: Choice, fields: Fields) -> Choice:
         """Read with the model that is looked at."""
-        model = now.model or self._library.models.in_use_sha256()
+        model = self._registry.screen(now).shown.entry.sha256
         self._registry.promote(replace(now, model=model), forms.text_of(fields, "reason"))
         self._worker.read_again()
         return replace(now, model=model)

@@ -165,7 +165,7 @@ class Answers:
             shown = bench.screen(self._library, self._bench(aim), aim)
         except InputError as error:
             left = controls_html(models, chosen, aim.source, None, problem or str(error))
-            return [aim, _controls(left, asked, None), "", "", "", self._own(aim)]
+            return [aim, _controls(left, asked, None), "", "", "", self._own(aim, chosen)]
         left = controls_html(models, chosen, aim.source, shown, problem)
         return [
             aim,
@@ -173,14 +173,14 @@ class Answers:
             figures_html(shown),
             plots_html(shown),
             counts_html(shown) + groups_html(shown) + flips_html(shown),
-            self._own(aim),
+            self._own(aim, chosen),
         ]
 
-    def _own(self, aim: Aim) -> str:
+    def _own(self, aim: Aim, model_sha256: str) -> str:
         """The panel of own cases, which is there where they are looked at."""
         if aim.source != "own":
             return ""
-        words = bench.own_words(self._library, self._model(aim).sha256)
+        words = bench.own_words(self._library, model_sha256)
         return outcomes_html(self._library.worklist(), words, aim.imported)
 
 

@@ -16,7 +16,7 @@ def evidence_html(evidence: Evidence) -> Markup:
     return join(
         *(element("p", problem, class_="loud") for problem in evidence.problems),
         element("section", element("h3", "Evaluation"), _evaluation(evidence.evaluation)),
-        element("section", element("h3", "Learning curves"), _curves(evidence.epochs)),
+        element("section", element("h3", "Learning curves"), curves_html(evidence.epochs)),
     )
 
 
@@ -89,7 +89,8 @@ def _between(found: Between | None) -> str:
     return f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
 
 
-def _curves(epochs: Sequence[Epoch]) -> Markup:
+def curves_html(epochs: Sequence[Epoch]) -> Markup:
+    """Losses and areas by epoch, the phases told apart."""
     if not epochs:
         return element("p", "None are here: a run's folder brings them along.", class_="dim")
     numbers = np.array([epoch.epoch for epoch in epochs], float)

@@ -1,0 +1,96 @@
+"""A recipe edited field by field: the model says what is right, and its words stand beside the field."""
+
+import re
+from html import unescape
+
+import pytest
+
+from mammo_core.errors import InputError
+from mammo_core.phases import Phase
+from mammo_gui.recipe_form import bundled_draft, draft_of, typed, with_phase
+from mammo_gui.training import PhaseFacts
+from mammo_gui.views.recipe import form_html, timeline_html
+from mammo_train.recipe import Recipe, bundled_recipes, dump_recipe, load_recipe
+
+
+@pytest.mark.parametrize("name", sorted(bundled_recipes()))
+def test_every_bundled_recipe_goes_through_the_form_unchanged(name: str) -> None:
+    draft = bundled_draft(name)
+    assert draft.recipe == load_recipe(name)
+    assert draft_of(dump_recipe(draft.recipe)).recipe == draft.recipe
+    html = form_html(draft)
+    for number in range(len(draft.recipe.phases)):
+        for field in Phase.model_fields:
+            if field not in ("subset", "augmentation"):
+                assert f'name="phases.{number}.{field}"' in html
+    assert 'name="architecture.backbone"' in html
+    # What the form shows is what the recipe has: typing it again changes nothing.
+    again = draft
+    shown = re.findall(r'<input type="text" value="([^"]*)" name="([^"]*)"', html)
+    assert len(shown) > 20
+    for value, path in shown:
+        again = typed(again, path, unescape(value))
+    assert again.recipe == draft.recipe
+
+
+def test_what_is_typed_is_checked_by_the_recipes_own_model() -> None:
+    draft = bundled_draft("warmup_then_full")
+    good = typed(draft, "phases.0.epochs", "7")
+    assert good.recipe.phases[0].epochs == 7
+    assert typed(good, "phases.0.trained", "2").recipe.phases[0].trained == 2
+    assert typed(good, "phases.0.pos_weight", "balance").recipe.phases[0].pos_weight == "balance"
+    assert typed(good, "size", "[256, 192]").recipe.size == (256, 192)
+    assert typed(good, "stated_prevalence", "0.02").recipe.stated_prevalence == 0.02
+    assert typed(good, "stated_prevalence", "").recipe.stated_prevalence is None
+    assert typed(good, "calibration", "false").recipe.calibration is False
+    assert typed(good, "about", "2").recipe.about == "2", "text stays text"
+    bad = typed(good, "phases.0.epochs", "0")
+    assert (bad.recipe, list(bad.problems)) == (None, ["phases.0.epochs"])
+    assert "greater than or equal to 1" in bad.problems["phases.0.epochs"]
+    worse = typed(bad, "phases.1.learning_rate", "<fast>")
+    assert set(worse.problems) >= {"phases.0.epochs", "phases.1.learning_rate"}
+    html = form_html(worse)
+    assert html.count("to correct") == 2, "each phase says so from outside"
+    assert "&lt;fast&gt;" in html
+    assert "<fast>" not in html
+    assert typed(typed(worse, "phases.0.epochs", "7"), "phases.1.learning_rate", "0.001").recipe is not None
+    with pytest.raises(InputError, match=r"has no field 'phases\.0\.nothing'"):
+        typed(draft, "phases.0.nothing", "1")
+    with pytest.raises(InputError, match="is a group of fields"):
+        typed(draft, "phases.0.subset", "1")
+
+
+def test_phases_are_copied_moved_and_removed() -> None:
+    draft = bundled_draft("warmup_then_full")
+    names = [phase.name for phase in draft.recipe.phases]
+    copied = with_phase(draft, 0, "copy")
+    assert [phase.name for phase in copied.recipe.phases] == [names[0], f"{names[0]}_2", names[1]]
+    assert [phase.name for phase in with_phase(draft, 0, "down").recipe.phases] == names[::-1]
+    removed = with_phase(draft, 0, "remove")
+    assert [phase.name for phase in removed.recipe.phases] == names[1:]
+    none = with_phase(removed, 0, "remove")
+    assert none.recipe is None
+    assert "phases" in none.problems
+    for number, action in ((5, "copy"), (0, "explode")):
+        with pytest.raises(InputError, match="cannot be done"):
+            with_phase(draft, number, action)
+
+
+def test_the_help_is_the_fields_own_docstring_and_choices_are_the_models() -> None:
+    html = unescape(form_html(bundled_draft("single_stage")))
+    for field in ("batch_size", "learning_rate", "ema"):
+        assert (Phase.model_fields[field].description or "nothing") in html
+    assert "(more than 0, at most 10)" in html
+    for choice in ("constant", "cosine", "one_cycle", "plateau"):
+        assert f'<option value="{choice}"' in html
+    assert (Recipe.model_fields["metric"].description or "nothing") in html
+
+
+def test_the_timeline_shows_subsets_with_their_prevalence() -> None:
+    draft = bundled_draft("warmup_then_full")
+    html = timeline_html(draft, (PhaseFacts(10, 5), PhaseFacts(200, 4)))
+    assert "10 images, 50.0% positive" in html
+    assert "200 images, 2.0% positive" in html
+    epochs = [phase.epochs for phase in draft.recipe.phases]
+    assert [int(each) for each in re.findall(r'data-epochs="(\d+)"', html)] == epochs
+    assert "comes back when the recipe is right" in timeline_html(typed(draft, "phases.0.epochs", "0"), ())

@@ -1,0 +1,194 @@
+"""The jobs of one folder, each in a folder of its own: what is asked, where it stands, what it has said.
+
+``job.json`` is what is asked, ``status.json`` how it goes (see `mammo_train.run`), ``output.log`` what the command
+printed. Nothing is kept in memory: whoever looks, in whatever process, sees the same. Knows nothing of who starts
+them.
+"""
+
+import secrets
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import psutil
+from pydantic import Field, ValidationError
+
+from mammo_core.errors import InputError
+from mammo_core.files import private_folder, write_atomic
+from mammo_core.settings import Settings
+from mammo_train.jobs.asked import RUN, Asked, check_words
+from mammo_train.run import STATUS, STOP, Status, is_live, read_status, request_stop
+
+JOB, OUTPUT = "job.json", "output.log"
+_TITLE_LIMIT, _TAG_LIMIT = 120, 40
+_TAIL_BYTES = 64_000
+
+State = Literal["waiting", "running", "stopping", "finished", "stopped", "failed", "died"]
+ENDED: tuple[State, ...] = ("finished", "stopped", "failed", "died")
+DIED = "its process ended without a word: it was killed, ran out of memory, or the machine was switched off"
+
+
+class Record(Settings):
+    """What ``job.json`` holds."""
+
+    title: str = Field(min_length=1, max_length=_TITLE_LIMIT)
+    made_at: str
+    """ISO 8601 in UTC, to the microsecond: jobs are started in this order."""
+    tags: tuple[str, ...] = ()
+    asked: Asked
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as it stands."""
+
+    id: str
+    folder: Path
+    record: Record
+    state: State
+    reason: str
+    """Why it ended, in words; empty while it did not."""
+    changed: str
+    """When the state was written, ISO 8601 in UTC; empty while it waits."""
+
+    @property
+    def run(self) -> Path:
+        """Folder of what a training or comparison writes."""
+        return self.folder / RUN
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The command line that does the same in a terminal, word by word."""
+        return ("mammo", *self.record.asked.words(self.folder))
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is done for it any more."""
+        return self.state in ENDED
+
+
+class Jobs:
+    """The jobs of one folder. Safe to share between threads and processes."""
+
+    def __init__(self, folder: Path) -> None:
+        """Keep jobs in ``folder``, made where there is none."""
+        private_folder(folder)
+        self.folder = folder
+
+    def all(self) -> tuple[Job, ...]:
+        """Every job, oldest first; a folder that holds no whole job is passed over."""
+        found = (self._read(path.name) for path in self.folder.iterdir() if path.is_dir())
+        return tuple(sorted((job for job in found if job is not None), key=lambda job: (job.record.made_at, job.id)))
+
+    def get(self, job_id: str) -> Job:
+        """Return one job; InputError where there is none."""
+        found = self._read(job_id) if job_id.isalnum() else None
+        if found is None:
+            raise InputError(f"job {job_id[:40]!r}", "is not here; it may have been deleted")
+        return found
+
+    def add(self, title: str, asked: Asked, tags: tuple[str, ...] = ()) -> Job:
+        """Keep a job that waits its turn. InputError for a title or words that cannot be."""
+        job_id = secrets.token_hex(6)
+        folder = self.folder / job_id
+        check_words(asked, folder)
+        record = _record(title, tags, asked, datetime.now(UTC).isoformat())
+        folder.mkdir(mode=0o700)
+        for name, text in asked.files().items():
+            write_atomic(folder / name, text.encode())
+        # Last: a job is there when this is.
+        self._write(job_id, record)
+        return self.get(job_id)
+
+    def describe(self, job_id: str, title: str, tags: tuple[str, ...]) -> Job:
+        """Give a job another title and other tags."""
+        record = self.get(job_id).record
+        self._write(job_id, _record(title, tags, record.asked, record.made_at))
+        return self.get(job_id)
+
+    def stop(self, job_id: str) -> None:
+        """Let a job end after the batch in hand, or take it out of the queue."""
+        job = self.get(job_id)
+        if job.state == "waiting":
+            say(job.folder, "stopped", "taken out of the queue")
+        elif not job.ended:
+            request_stop(job.folder)
+
+    def resume(self, job_id: str) -> None:
+        """Let a job that ended before it was done wait for its turn again; InputError for any other."""
+        job = self.get(job_id)
+        if job.state not in ("stopped", "failed", "died"):
+            raise InputError(job.record.title, f"is {job.state}: only what was stopped or failed can be carried on")
+        (job.folder / STOP).unlink(missing_ok=True)
+        (job.folder / STATUS).unlink(missing_ok=True)
+
+    def delete(self, job_id: str) -> None:
+        """Remove a job with everything that it has written in its folder; InputError while it runs."""
+        job = self.get(job_id)
+        if job.state in ("running", "stopping"):
+            raise InputError(job.record.title, f"is {job.state}: stop it first")
+        (job.folder / JOB).unlink()
+        shutil.rmtree(job.folder, ignore_errors=True)
+
+    def output(self, job_id: str, lines: int = 200) -> tuple[str, ...]:
+        """Return the last lines that the command printed."""
+        path = self.get(job_id).folder / OUTPUT
+        if not path.exists():
+            return ()
+        with path.open("rb") as stream:
+            stream.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+            text = stream.read().decode(errors="replace")
+        return tuple(text.splitlines()[-lines:])
+
+    def _read(self, job_id: str) -> Job | None:
+        folder = self.folder / job_id
+        try:
+            record = Record.model_validate_json((folder / JOB).read_bytes())
+        except (OSError, ValidationError):
+            return None
+        state, reason, changed = _standing(folder)
+        return Job(job_id, folder, record, state, reason, changed)
+
+    def _write(self, job_id: str, record: Record) -> None:
+        write_atomic(self.folder / job_id / JOB, record.model_dump_json(indent=1).encode())
+
+
+def say(folder: Path, state: Literal["running", "stopped", "failed"], reason: str, pid: int | None = None) -> None:
+    """Write a job's status on behalf of process ``pid``, by default this one."""
+    process = psutil.Process(pid)
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    status = Status(state=state, pid=process.pid, process_started=process.create_time(), reason=reason, changed=now)
+    write_atomic(folder / STATUS, (status.model_dump_json(indent=1) + "\n").encode())
+
+
+def _standing(folder: Path) -> tuple[State, str, str]:
+    try:
+        status = read_status(folder)
+    except InputError as error:
+        return "failed", str(error), ""
+    if status is None:
+        return "waiting", "", ""
+    if status.state != "running":
+        return status.state, status.reason, status.changed
+    if not is_live(status):
+        return "died", DIED, status.changed
+    return ("stopping" if (folder / STOP).exists() else "running"), "", status.changed
+
+
+def _record(title: str, tags: tuple[str, ...], asked: Asked, made_at: str) -> Record:
+    title = " ".join(title.split())
+    if not 0 < len(title) <= _TITLE_LIMIT:
+        raise InputError("title", f"has {len(title)} characters; 1 to {_TITLE_LIMIT} are expected")
+    cleaned = _each(tags, lambda tag: " ".join(tag.split()))
+    for tag in cleaned:
+        if len(tag) > _TAG_LIMIT:
+            raise InputError("tag", f"{tag[:20]!r}... has {len(tag)} characters; at most {_TAG_LIMIT} are kept")
+    return Record(title=title, made_at=made_at, tags=cleaned, asked=asked)
+
+
+def _each(tags: tuple[str, ...], clean: Callable[[str], str]) -> tuple[str, ...]:
+    """Cleaned tags, each once, in their order."""
+    return tuple(dict.fromkeys(cleaned for tag in tags if (cleaned := clean(tag))))

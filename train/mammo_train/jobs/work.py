@@ -1,0 +1,115 @@
+"""The process of one job: ``python -m mammo_train.jobs.work FOLDER``. Does what the folder asks and says how it ended.
+
+It belongs to nobody: the app that started it may end, and another may ask it to stop by a file in the folder.
+"""
+
+import errno
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+import typer
+
+from mammo_core.errors import InputError
+from mammo_train.jobs.asked import RUN
+from mammo_train.jobs.store import JOB, OUTPUT, Record
+from mammo_train.run import STOP, Stopped, claimed, is_live, read_status, request_stop
+
+_POLL_SECONDS = 0.5
+_SAID = "mammo: "
+"""How a command begins the line that says what was wrong."""
+ASKED = "asked to by a person"
+
+
+def work(folder: Path) -> None:
+    """Do the job in ``folder``; its ``status.json`` says in the end how it went."""
+    record = Record.model_validate_json((folder / JOB).read_bytes())
+    with claimed(folder), _told():
+        started = (folder / OUTPUT).stat().st_size if (folder / OUTPUT).exists() else 0
+        with _stopping(folder, record) as asked:
+            code = _run(record.asked.words(folder))
+        if asked.is_set():
+            raise Stopped(ASKED, 0)
+        if code:
+            raise InputError("mammo", _last_word(folder / OUTPUT, started) or f"ended with code {code}")
+
+
+def _run(words: tuple[str, ...]) -> int:
+    """Run a command of ``mammo`` in this process; return its exit code."""
+    from mammo_train.cli import app
+
+    try:
+        found = typer.main.get_command(app).main(list(words), standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    return found if isinstance(found, int) else 0
+
+
+@contextmanager
+def _stopping(folder: Path, record: Record) -> Iterator[threading.Event]:
+    """Watch for the file ``stop`` while the block runs; the event says whether it came."""
+    asked, over = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_POLL_SECONDS):
+            if (folder / STOP).exists() and not asked.is_set():
+                asked.set()
+                _pass_on(folder, record)
+
+    thread = threading.Thread(target=watch, name="stop-watch", daemon=True)
+    thread.start()
+    try:
+        yield asked
+    finally:
+        over.set()
+        thread.join()
+
+
+def _pass_on(folder: Path, record: Record) -> None:
+    """Ask whatever is at work: a training ends after its batch, anything else at once, with all it wrote whole."""
+    runs = [folder / RUN, *(folder / RUN).glob("*"), *(folder / RUN).glob("*/*")]
+    live = [run for run in runs if run.is_dir() and (status := read_status(run)) is not None and is_live(status)]
+    for run in live:
+        request_stop(run)
+    if not live or record.asked.kind not in ("train", "compare"):
+        import _thread
+
+        _thread.interrupt_main()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say in words what a machine's limits have ended."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InputError("disk", "is full: free some space, then carry the job on") from error
+        raise
+    except MemoryError as error:
+        raise InputError("memory", "was not enough; smaller batches or pictures need less") from error
+
+
+def _last_word(output: Path, start: int) -> str:
+    """What the command said last about what was wrong."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if not output.exists():
+        return ""
+    with output.open("rb") as stream:
+        stream.seek(start)
+        lines = stream.read().decode(errors="replace").splitlines()
+    said = [line.removeprefix(_SAID) for line in lines if line.startswith(_SAID)]
+    return said[-1] if said else ""
+
+
+if __name__ == "__main__":
+    work(Path(sys.argv[1]))
