@@ -50,7 +50,7 @@ def test_a_set_is_summed_up_and_the_phases_count_what_they_would_see(training: T
     assert (facts.images, facts.breasts, facts.patients, facts.positives) == (32, 16, 16, 8)
     assert (facts.views, facts.size, facts.ages_missing) == ((("CC", 16), ("MLO", 16)), "64 x 64", 32)
     assert [(phase.images, phase.positives) for phase in screen.phases] == [(16, 8), (16, 8)]
-    assert "16, 8 with a cancer (50.0%)" in data_html(screen, "")
+    assert "16, 8 with a cancer (50.0%)" in data_html(screen)
     broken = training.screen(Desk(data=desk.data, draft=typed(desk.draft, "phases.0.epochs", "0")))
     assert broken.phases == ()
 
@@ -66,7 +66,7 @@ def test_a_run_is_queued_with_the_recipe_as_it_was_edited(training: Training, de
     assert "waits for its turn" in html
     assert f"mammo train {job.folder / RECIPE} {desk.data}" in html
     assert training.cloned(Desk(), job.id).draft.recipe == edited.draft.recipe
-    with pytest.raises(InputError, match="recipe: has 1 fields that are not right yet"):
+    with pytest.raises(InputError, match="recipe: has 1 field that is not right yet"):
         training.start(Desk(data=desk.data, draft=typed(desk.draft, "phases.1.epochs", "-5")), "x")
 
 

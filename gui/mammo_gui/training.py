@@ -37,6 +37,8 @@ class Desk:
     """None: the tab was not opened yet."""
     job: str = ""
     """Job that is looked at; empty: none."""
+    problem: str = ""
+    """Why what was asked last could not be done."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,8 @@ class Training:
         """Queue a run of the recipe on the chosen set; InputError where one of them is not right yet."""
         if desk.draft is None or desk.draft.recipe is None:
             count = 0 if desk.draft is None else len(desk.draft.problems)
-            raise InputError("recipe", f"has {count} fields that are not right yet; they are marked in the form")
+            many = "1 field that is" if count == 1 else f"{count} fields that are"
+            raise InputError("recipe", f"has {many} not right yet, marked in the form")
         if Path(desk.data) not in self.sets():
             raise InputError("data", "choose a prepared set first")
         from mammo_train.recipe import dump_recipe

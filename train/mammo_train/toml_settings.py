@@ -76,7 +76,9 @@ def checked(kind: type[Kind], fields: Mapping[str, Any]) -> tuple[Kind | None, d
         wrong: dict[str, str] = {}
         for problem in error.errors():
             wrong.setdefault(_place(dict(problem)), str(problem["msg"]).removeprefix("Value error, "))
-        return None, wrong
+        # A list whose members are wrong is said to be too short: what is inside it is what matters.
+        inside = {place: any(other.startswith(f"{place}.") for other in wrong) for place in wrong}
+        return None, {place: words for place, words in wrong.items() if not inside[place]}
 
 
 def _checked(kind: type[Kind], fields: dict[str, Any], source: str) -> Kind:

@@ -59,7 +59,7 @@ export function mount(element, props, trigger, watch, actions) {
 /** Puts new HTML in, keeping scroll position, what is open and what is closed, drafts, focus and caret. */
 export function redraw(root, html) {
   if (root.drawn === html) return;
-  const open = [...root.querySelectorAll("details[open] > summary")].map((summary) => summary.textContent);
+  const open = [...root.querySelectorAll("details[open]")].map(nameOf);
   const glanced = root.querySelector("details[data-glance]:not([open])") !== null;
   const { name, selectionStart, selectionEnd } = root.contains(document.activeElement) ? document.activeElement : {};
   const top = root.scrollTop;
@@ -71,15 +71,19 @@ export function redraw(root, html) {
     sent.delete(recorded);
     fill(form, draftOf(draft));
   }
-  for (const summary of root.querySelectorAll("details > summary")) {
-    const list = summary.parentElement;
+  for (const list of root.querySelectorAll("details")) {
     if ("glance" in list.dataset) list.open = !glanced;
-    else if (open.includes(summary.textContent)) list.open = true;
+    else if (open.includes(nameOf(list))) list.open = true;
   }
   root.scrollTop = top;
   const focused = name ? root.querySelector(`[name="${CSS.escape(name)}"]`) : null;
   focused?.focus({ preventScroll: true });
   if (focused?.matches("textarea, input[type=text]")) focused.setSelectionRange(selectionStart, selectionEnd);
+}
+
+/** What a list is known by when it is drawn anew: its key, or what is always written on it. */
+function nameOf(list) {
+  return list.dataset.key ?? list.querySelector("summary")?.textContent;
 }
 
 /** Puts a chosen text file into its form, to be looked at before it is sent. */

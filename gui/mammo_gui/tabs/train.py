@@ -61,7 +61,7 @@ def build_train_tab(tab: gr.Tab, training: Training) -> None:
     # Whoever has not opened the tab is not asked about it.
     clock = gr.Timer(POLL_SECONDS, active=False)
     tab.select(answers.opened, inputs=desk, outputs=[*outputs, clock], **quiet)
-    clock.tick(answers.tick, inputs=desk, outputs=[jobs, job], **quiet)
+    clock.tick(answers.tick, inputs=desk, outputs=[data, jobs, job], **quiet)
 
 
 class Answers:
@@ -82,18 +82,18 @@ class Answers:
             except Exception:
                 logger.exception("an event of the Train tab failed")
                 problem = "This did not work: unexpected error; the terminal says what."
-            return self._drawn(now, problem)
+            return self._drawn(replace(now, problem=problem))
 
         return callback
 
     def opened(self, now: Desk) -> list[Any]:
         """The tab was opened."""
-        return [*self._drawn(now, ""), gr.Timer(active=True)]
+        return [*self._drawn(now), gr.Timer(active=True)]
 
     def tick(self, now: Desk) -> list[Any]:
         """Follow the jobs; what is being edited stays as it is."""
         screen = self._training.screen(now)
-        return [jobs_html(screen), job_html(screen)]
+        return [data_html(screen), jobs_html(screen), job_html(screen)]
 
     def data(self, now: Desk, fields: Fields) -> Desk:
         """Choose a prepared set."""
@@ -158,12 +158,12 @@ class Answers:
         self._training.jobs.delete(forms.text_of(fields, "job"))
         return replace(now, job="")
 
-    def _drawn(self, now: Desk, problem: str) -> list[Any]:
+    def _drawn(self, now: Desk) -> list[Any]:
         """The outputs: everything of the desk."""
         screen: Screen = self._training.screen(now)
         return [
             screen.desk,
-            data_html(screen, problem),
+            data_html(screen),
             start_html(screen) + timeline_html(screen.draft, screen.phases),
             form_html(screen.draft),
             jobs_html(screen),

@@ -40,6 +40,7 @@ def group_html(title: str, body: Markup, problems: Mapping[str, str], path: str,
         element("p", own, class_="failed") if own else None,
         body,
         class_="group",
+        data_key=path,
     )
 
 

@@ -23,13 +23,14 @@ _SIGNS = {
 """State of a job -> CSS class of its sign."""
 
 
-def data_html(screen: Screen, problem: str) -> Markup:
+def data_html(screen: Screen) -> Markup:
     """Choosing a prepared set, and having one made."""
     chosen = [
         element("option", path.name, value=str(path), selected=str(path) == screen.desk.data) for path in screen.sets
     ]
     none = element("option", "choose a prepared set", value="", selected=not screen.desk.data)
     select = element("select", none, *chosen, name="data", data_action="data", aria_label="Prepared set")
+    problem = screen.desk.problem
     return join(
         element("p", problem, class_="failed", role="alert", id="train-problem") if problem else None,
         element("section", element("h3", "Data"), select, _facts(screen.facts)),
