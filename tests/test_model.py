@@ -164,6 +164,25 @@ def test_weights_from_safetensors_without_their_classifier(tmp_path):
     )
 
 
+def test_a_checkpoint_gives_its_backbone_and_not_its_head(tmp_path):
+    torch.manual_seed(0)
+    learnt = build_model(Architecture(backbone="resnet18", in_channels=1, pooling="gem"))
+    torch.nn.init.normal_(learnt.head.weight)
+    save_file(learnt.state_dict(), tmp_path / "checkpoint.safetensors")
+    model = build_model(SMALL)
+    before = model.head.weight.clone()
+    load_backbone_weights(model, tmp_path / "checkpoint.safetensors")
+    torch.testing.assert_close(model.backbone.state_dict(), learnt.backbone.state_dict())
+    torch.testing.assert_close(model.head.weight, before)
+
+
+def test_a_checkpoint_of_another_backbone_is_refused(tmp_path):
+    other = build_model(Architecture(backbone="resnet34"))
+    save_file(other.state_dict(), tmp_path / "checkpoint.safetensors")
+    with pytest.raises(InputError, match="does not belong"):
+        load_backbone_weights(build_model(SMALL), tmp_path / "checkpoint.safetensors")
+
+
 def test_real_imagenet_weights_fit(shared):
     file = shared.parent / "weights" / "tf_efficientnet_lite0.safetensors"
     model = build_model(Architecture(backbone="tf_efficientnet_lite0"))

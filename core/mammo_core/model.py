@@ -30,6 +30,9 @@ _PICTURES = 4
 _FIELD = 512
 """Random pictures over which a receptive field is averaged, and their side in pixels."""
 
+_BACKBONE = "backbone."
+"""What the names of a model's backbone begin with in its checkpoint."""
+
 _GEM_START = math.log(math.expm1(2.0))
 """Excess at which the exponent of GeM pooling is 3."""
 _GEM_LEAST = 1e-6
@@ -180,12 +183,13 @@ def load_backbone_weights(model: Model, file: Path | None = None) -> None:
 
     ``file`` is a .safetensors, or a .pth or .pt as torchvision and timm publish them, of which nothing but
     tensors is read. Its classifier is left out and a colour stem is summed for grey input; every other name
-    and shape must match. Raises InputError naming the file and the tensor that does not.
+    and shape must match. A checkpoint of this product gives its backbone, so that what one set taught can be carried
+    to another. Raises InputError naming the file and the tensor that does not.
     """
     if file is None:
         source, tensors = _torchvision_weights(model.architecture.backbone)
     else:
-        source, tensors = file.name, _tensors_of(file)
+        source, tensors = file.name, _backbone_of(_tensors_of(file))
     config = cast("Mapping[str, object]", model.backbone.pretrained_cfg)
     classifiers = _names(config, "classifier")
     stems = [f"{name}.weight" for name in _names(config, "first_conv")]
@@ -272,6 +276,13 @@ def _torchvision_weights(backbone: str) -> tuple[str, dict[str, Tensor]]:
     except OSError as error:
         reason = f"could not be downloaded ({error}): on a machine without internet give a file of weights"
         raise InputError(str(weights), reason) from None
+
+
+def _backbone_of(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Take the backbone out of a whole `Model`'s tensors; published weights stay as they are."""
+    if "head.weight" not in tensors or not any(name.startswith(_BACKBONE) for name in tensors):
+        return tensors
+    return {name.removeprefix(_BACKBONE): tensor for name, tensor in tensors.items() if name.startswith(_BACKBONE)}
 
 
 def _tensors_of(file: Path) -> dict[str, Tensor]:

@@ -37,7 +37,8 @@ class Recipe(Settings):
     architecture: Architecture = Architecture()
     """The network."""
     weights: str = Field(default="imagenet", min_length=1)
-    """What the backbone starts from: "imagenet" (torchvision's server), "none" (random), or a local file."""
+    """What the backbone starts from: "imagenet" (torchvision's server), "none" (random), or a local file, published
+    weights or a checkpoint, of which the backbone is taken."""
     normalisation: Literal["imagenet", "breast"] = "imagenet"
     """What pixels are normalised by: ImageNet's colours, as its weights expect, or a breast on black."""
     size: tuple[int, int] | None = None
