@@ -1,5 +1,6 @@
 """Jobs in processes of their own: started in turn, stopped, killed, carried on, told in words when they fail."""
 
+import errno
 import json
 import os
 import signal
@@ -9,9 +10,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from mammo_core.errors import InputError
+from mammo_core.model import build_model
 from mammo_train.fit import fit
+from mammo_train.jobs import work as work_module
 from mammo_train.jobs.asked import PhantomAsked, PrepareAsked, TrainAsked
 from mammo_train.jobs.queue import Queue
 from mammo_train.jobs.store import DIED, Job, Jobs
@@ -195,3 +200,41 @@ def test_preparing_is_stopped_at_once_and_carried_on(jobs: Jobs, tmp_path: Path)
     wait_for(jobs, queue, job, lambda now: now.state == "running" and (tmp_path / "set").exists())
     jobs.stop(job.id)
     assert wait_for(jobs, queue, job, ended).state == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "no space"), "disk: is full: free some space"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "memory: was not"),
+        (MemoryError(), "memory: was not enough; smaller batches"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"), "memory: was not enough; smaller batches"),
+    ],
+)
+def test_a_machine_at_its_limits_is_told_in_words(
+    jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
+) -> None:
+    job = jobs.add("A set", phantoms(tmp_path))
+
+    def fail(*_: object) -> int:
+        raise error
+
+    monkeypatch.setattr(work_module, "_run", fail)
+    with pytest.raises(InputError):
+        work_module.work(job.folder)
+    found = jobs.get(job.id)
+    assert found.state == "failed"
+    assert words in found.reason
+
+
+def test_a_loss_that_is_not_a_number_is_told_in_words(jobs: Jobs, tmp_path: Path) -> None:
+    tensors = build_model(tiny_recipe(phase("all")).architecture).backbone.state_dict()
+    name = next(name for name in tensors if name.endswith("weight"))
+    save_file(tensors | {name: torch.full_like(tensors[name], 3e38)}, tmp_path / "weights.safetensors")
+    weights = str(tmp_path / "weights.safetensors")
+    wild = tiny_recipe(phase("all"), split={"validation": 0.5, "test": 0.0}, weights=weights)
+    job = train_job(jobs, tmp_path, wild)
+    found = wait_for(jobs, Queue(jobs, lambda: 1), job, ended)
+    assert found.state == "failed"
+    assert "loss is nan" in found.reason
+    assert "try a lower learning_rate" in found.reason

@@ -1,19 +1,28 @@
 """The Train tab without a browser: sets in allowed folders, what phases would see, runs that are queued and adopted."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from mammo_core.errors import InputError
 from mammo_core.library import Library
-from mammo_gui.recipe_form import draft_of, typed
+from mammo_gui.draft import draft_of, typed
 from mammo_gui.training import Desk, Training
-from mammo_gui.views.training import data_html, job_html, jobs_html
+from mammo_gui.views.data import data_html
+from mammo_gui.views.runs import runs_html
+from mammo_gui.views.training import job_html, jobs_html
+from mammo_train.cli import app
+from mammo_train.console import followed, progress
 from mammo_train.fit import fit
-from mammo_train.jobs.asked import TrainAsked
+from mammo_train.jobs.asked import CompareAsked, TrainAsked
 from mammo_train.jobs.store import Jobs, say
+from mammo_train.plan import dump_plan, load_plan
+from mammo_train.progress_file import Step, read_progress
 from mammo_train.recipe import dump_recipe
-from mammo_train.run import RECIPE
+from mammo_train.run import RECIPE, STATUS, read_status
 from mammo_train.split import make_split
 from tiny_set import phase, tiny_recipe, tiny_set
 
@@ -31,12 +40,12 @@ def training(tmp_path: Path):
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
-    return Desk(data=str(tmp_path / "allowed" / "deep" / "tiny"), draft=draft_of(dump_recipe(RECIPE_OF_TWO)))
+    return Desk(data=str(tmp_path / "allowed" / "deep" / "tiny"), draft=draft_of("recipe", dump_recipe(RECIPE_OF_TWO)))
 
 
 def test_only_sets_below_allowed_folders_are_there(training: Training, desk: Desk, tmp_path: Path) -> None:
     tiny_set(tmp_path / "elsewhere")
-    assert training.sets() == (Path(desk.data),)
+    assert training.sets.all() == (Path(desk.data),)
     for outside in (str(tmp_path / "elsewhere"), f"{desk.data}/../../../elsewhere", "/etc", ""):
         with pytest.raises(InputError, match="choose a prepared set first"):
             training.start(Desk(data=outside, draft=desk.draft), "x")
@@ -90,7 +99,7 @@ def test_curves_states_and_the_checkpoint_of_a_run(training: Training, desk: Des
     job = training.start(desk, "A run")
     with pytest.raises(InputError, match="A run: has no checkpoint yet"):
         training.adopt(job.id)
-    data = training._data(Path(desk.data))
+    data = training.sets.open(desk.data)
     fit(RECIPE_OF_TWO, data, make_split(data.table, RECIPE_OF_TWO.split), job.run)
     screen = training.screen(Desk(data=desk.data, draft=desk.draft, job=job.id))
     assert [epoch.epoch for epoch in screen.epochs] == [1, 2, 3, 4]
@@ -105,3 +114,133 @@ def test_curves_states_and_the_checkpoint_of_a_run(training: Training, desk: Des
     assert "disk: is full" in job_html(screen)
     assert 'data-action="resume"' in job_html(screen)
     assert "failed" in jobs_html(screen)
+
+
+def plan_desk(desk: Desk) -> Desk:
+    """A comparison of two arms that a test can afford."""
+    plan = load_plan("study", ("budget.passes=1", "seeds=[0]", "split.validation=0.25", "split.test=0.25"))
+    arms = tuple(arm.model_copy(update={"recipe": "small"}) for arm in plan.arms[:2])
+    two = plan.model_copy(update={"arms": arms, "questions": plan.questions[:1]})
+    return replace(desk, mode="compare", plan=draft_of("plan", dump_plan(two)))
+
+
+def test_a_recipe_is_saved_compared_and_deleted(training: Training, desk: Desk) -> None:
+    with pytest.raises(InputError, match="'small' is not one of"):
+        training.start(plan_desk(desk), "x")
+    saved = training.save(desk, "small")
+    assert training.screen(saved).saved == ("small",)
+    assert training.recipes.draft("small").recipe == RECIPE_OF_TWO
+    for name, words in (("small", "is taken"), ("single_stage", "is taken"), ("../x", "letters, digits")):
+        with pytest.raises(InputError, match=words):
+            training.save(desk, name)
+    job = training.start(plan_desk(desk), "Two arms")
+    assert isinstance(job.record.asked, CompareAsked)
+    assert [arm.recipe for arm in load_plan(job.folder / "plan.toml").arms] == [training.recipes.file("small")] * 2
+    assert training.cloned(Desk(), job.id).mode == "compare"
+    training.recipes.delete("small")
+    with pytest.raises(InputError, match="was not saved here"):
+        training.recipes.delete("small")
+
+
+def test_files_outside_allowed_folders_are_refused(training: Training, desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "weights.safetensors").write_bytes(b"x")
+    (tmp_path / "allowed" / "split.csv").write_text("patient_id,part")
+    (tmp_path / "allowed" / "link").symlink_to(tmp_path)
+    outside = (str(tmp_path / "weights.safetensors"), f"{tmp_path}/allowed/../weights.safetensors", "/nothing", "a\0b")
+    for path in (*outside, f"{tmp_path}/allowed/link/weights.safetensors"):
+        for field in ("weights", "split.file"):
+            with pytest.raises(InputError, match="not below a folder that is allowed"):
+                training.start(replace(desk, draft=typed(desk.draft, field, path)), "x")
+        with pytest.raises(InputError, match="not below a folder that is allowed"):
+            training.prepare("a", "rsna", path, "64x64", 8)
+        with pytest.raises(InputError, match="not below a folder that is allowed"):
+            training.sets.register(path)
+    inside = str(tmp_path / "allowed" / "split.csv")
+    assert training.start(replace(desk, draft=typed(desk.draft, "split.file", inside)), "x").state == "waiting"
+    training.save(desk, "small")
+    other = typed(plan_desk(desk).plan, "arms.1.overrides", json.dumps([f"weights={outside[0]}"]))
+    with pytest.raises(InputError, match="not below a folder that is allowed"):
+        training.start(replace(plan_desk(desk), plan=other), "x")
+
+
+def test_sets_are_registered_shown_and_prepared(training: Training, desk: Desk, tmp_path: Path) -> None:
+    deep = tmp_path / "allowed" / "a" / "b" / "c" / "d"
+    tiny_set(deep)
+    assert deep not in training.sets.all()
+    with pytest.raises(InputError, match="holds no prepared set"):
+        training.sets.register(str(deep.parent))
+    training.sets.register(str(deep))
+    assert deep in training.sets.all()
+    screen = training.screen(desk)
+    assert screen.facts is not None
+    assert [(part.part, part.patients, part.positives) for part in screen.facts.parts] == [
+        ("train", 8, 4),
+        ("validation", 8, 4),
+    ]
+    for row in screen.facts.pictures:
+        assert training.sets.picture(desk.data, row).startswith(b"\x89PNG")
+    with pytest.raises(InputError, match="is not there"):
+        training.sets.picture(str(tmp_path), 0)
+    job = training.prepare("new", "folder", str(deep), "64x48", 16)
+    assert job.command[1:4] == ("prepare", "folder", str(deep))
+    with pytest.raises(InputError, match="source"):
+        training.prepare("new", "ddsm", str(deep), "64x48", 16)
+
+
+def test_the_table_of_runs_is_sorted_searched_and_overlaid(training: Training, desk: Desk) -> None:
+    jobs = [training.start(desk, name) for name in ("Beta", "Alpha")]
+    for number, job in enumerate(jobs):
+        lines = [
+            {"event": "epoch", "phase": "warm", "epoch": n, "roc_auc": 0.6 + 0.1 * number, "validation_loss": 1 / n}
+            | {"seconds": 10.0 * n, "images_per_s": 5.0, "learning_rates": {"head": 0.01}}
+            for n in (1, 2)
+        ]
+        job.run.mkdir()
+        (job.run / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    training.jobs.describe(jobs[0].id, "Beta", ("first",))
+    runs = replace(desk, mode="runs")
+
+    def names(**changes: object) -> list[str]:
+        return [run.job.record.title for run in training.screen(replace(runs, **changes)).runs]
+
+    assert names() == ["Alpha", "Beta"], "the newest first"
+    assert names(sort="name", rising=True) == ["Alpha", "Beta"]
+    assert names(sort="roc_auc", rising=True) == ["Beta", "Alpha"]
+    assert names(words="FIRST wait") == ["Beta"]
+    html = runs_html(training.screen(replace(runs, overlay=tuple(job.id for job in jobs), by="seconds")))
+    assert html.count('data-x="10 20"') == 4
+    assert "0.700" in html
+    shown = job_html(training.screen(replace(desk, job=jobs[0].id)))
+    assert "5.0 images/s" in shown
+    assert "head 0.01" in shown
+    assert 'value="first"' in shown
+
+
+def test_the_time_of_a_recipe_is_measured_as_a_job(training: Training, desk: Desk) -> None:
+    job = training.estimate(desk)
+    assert training.screen(desk).phases[0].seconds is None
+    assert CliRunner().invoke(app, list(job.command[1:])).exit_code == 0
+    say(job.folder, "running", "")
+    status = read_status(job.folder).model_copy(update={"state": "finished"})
+    (job.folder / STATUS).write_text(status.model_dump_json())
+    assert all(phase.seconds > 0 for phase in training.screen(desk).phases)
+    other = replace(desk, draft=typed(desk.draft, "phases.0.epochs", "9"))
+    assert training.screen(other).phases[0].seconds is None, "it was measured for another recipe"
+
+
+def test_how_many_run_at_once_is_kept(training: Training) -> None:
+    assert training.jobs.at_once() == 1
+    training.jobs.run_at_once(3)
+    assert Jobs(training.jobs.folder).at_once() == 3
+    with pytest.raises(InputError, match="65 is not among 0 to 64"):
+        training.jobs.run_at_once(65)
+
+
+def test_how_far_a_command_is_can_be_followed_from_outside(tmp_path: Path) -> None:
+    with followed(tmp_path), progress() as bar:
+        task = bar.add_task("Preparing", total=None)
+        bar.update(task, completed=3, total=9)
+        assert read_progress(tmp_path) == (Step(what="Preparing", done=3, total=9),)
+        bar.update(task, description="Writing", completed=1, total=2)
+        assert read_progress(tmp_path)[0].what == "Writing"
+    assert read_progress(tmp_path / "nothing") == ()

@@ -36,7 +36,7 @@ _HEAD = """
 def build_app(library: Library, worker: Worker, training: Training, host: str) -> FastAPI:
     """The whole application, for a server bound to ``host``. Nothing of it is fetched from another machine."""
     app = FastAPI(title=TITLE, docs_url=None, redoc_url=None, openapi_url=None)
-    add_routes(app, library, worker)
+    add_routes(app, library, worker, training)
     gr.mount_gradio_app(
         app,
         _build_page(library, worker, training),

@@ -35,6 +35,10 @@ class Epoch(_Read):
     pr_auc: float | None = None
     seconds: float | None = None
     """Since the run began."""
+    images_per_s: float | None = None
+    """Images that were learnt from in a second."""
+    learning_rates: dict[str, float] = {}
+    """Of each group of layers that learns, at the end of the epoch."""
 
 
 class Subject(_Read):

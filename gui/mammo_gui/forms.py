@@ -5,7 +5,7 @@ The page is not trusted: numbers arrive as text, fields may be missing or made u
 
 import math
 from collections.abc import Mapping
-from typing import Literal, TypeVar, cast
+from typing import Literal, TypeVar
 
 from mammo_core.errors import InputError
 from mammo_core.library import Agreement, BreastCall, Call
@@ -43,25 +43,25 @@ def text_of(fields: Fields, name: str) -> str:
 
 def call_of(fields: Fields) -> Call:
     """The reader's call from the call form."""
-    agreement = cast(Agreement, _one_of(fields, "agreement", ("", "agree", "disagree")))
+    agreement: Agreement = one_of(fields, "agreement", ("", "agree", "disagree"))
     return Call(_breast(fields, "right"), _breast(fields, "left"), agreement, text_of(fields, "note"))
 
 
 def correction_of(fields: Fields) -> tuple[str, Laterality, str]:
     """Image, laterality and view from an assignment form."""
-    laterality = cast(Literal["L", "R"], _one_of(fields, "laterality", ("R", "L")))
-    return text_of(fields, "sha256"), laterality, _one_of(fields, "view", tuple(VIEWS))
+    laterality: Literal["L", "R"] = one_of(fields, "laterality", ("R", "L"))
+    return text_of(fields, "sha256"), laterality, one_of(fields, "view", tuple(VIEWS))
 
 
 def outcome_of(fields: Fields) -> tuple[int, Laterality, bool | None]:
     """Study, breast and outcome from the outcome form; None takes an outcome back."""
-    laterality = cast(Literal["L", "R"], _one_of(fields, "laterality", ("R", "L")))
-    cancer = _one_of(fields, "cancer", ("1", "0", "-"))
+    laterality: Literal["L", "R"] = one_of(fields, "laterality", ("R", "L"))
+    cancer = one_of(fields, "cancer", ("1", "0", "-"))
     return number(fields, "study"), laterality, None if cancer == "-" else cancer == "1"
 
 
 def _breast(fields: Fields, side: str) -> BreastCall | None:
-    recall = _one_of(fields, f"{side}_recall", ("", "yes", "no"))
+    recall = one_of(fields, f"{side}_recall", ("", "yes", "no"))
     suspicion = text_of(fields, f"{side}_suspicion")
     if not recall:
         if suspicion:
@@ -70,9 +70,11 @@ def _breast(fields: Fields, side: str) -> BreastCall | None:
     return BreastCall(recall == "yes", number(fields, f"{side}_suspicion") if suspicion else None)
 
 
-def _one_of(fields: Fields, name: str, choices: tuple[str, ...]) -> str:
+def one_of(fields: Fields, name: str, choices: tuple[Choice, ...]) -> Choice:
+    """One of the choices; InputError that lists them for anything else."""
     value = text_of(fields, name)
-    if value not in choices:
-        expected = ", ".join(choice or "nothing" for choice in choices)
-        raise InputError(name, f"{value[:40]!r} is not one of {expected}")
-    return value
+    for choice in choices:
+        if choice == value:
+            return choice
+    expected = ", ".join(choice or "nothing" for choice in choices)
+    raise InputError(name, f"{value[:40]!r} is not one of {expected}")

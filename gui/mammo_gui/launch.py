@@ -45,7 +45,7 @@ class Options:
     library: Path | None
     model: Path | None
     data: tuple[Path, ...]
-    jobs: int
+    jobs: int | None
     browser: bool
 
 
@@ -63,7 +63,12 @@ def main(
         list[Path] | None,
         typer.Option(help="Folder with prepared sets that may be trained on; repeatable.", show_default=False),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=0, max=64, help="Training jobs that run at once; 0 starts none.")] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=64, help="Training jobs that run at once, from now on; 0 starts none.", show_default=False
+        ),
+    ] = None,
     browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
 ) -> None:
     """Read mammograms in the browser. Research use only - not for diagnosis."""
@@ -127,7 +132,9 @@ def _run(listening: socket.socket, library: "Library", options: Options) -> None
 
     worker = Worker(library)
     jobs = Jobs(library.folder / "jobs")
-    queue = Queue(jobs, lambda: options.jobs)
+    if options.jobs is not None:
+        jobs.run_at_once(options.jobs)
+    queue = Queue(jobs, jobs.at_once)
     config = uvicorn.Config(
         build_app(library, worker, Training(library, jobs, options.data), options.host),
         log_level="warning",

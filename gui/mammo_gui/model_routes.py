@@ -33,7 +33,7 @@ _REPORT_POLICY = "; ".join(
         "frame-ancestors 'self'",
     )
 )
-_REPORT_HEADERS = {
+REPORT_HEADERS = {
     "Content-Security-Policy": _REPORT_POLICY,
     "X-Frame-Options": "SAMEORIGIN",
     "Cache-Control": "private, no-store",
@@ -69,7 +69,7 @@ def model_routes(library: Library) -> APIRouter:
         entry = next((entry for entry in library.models.all() if entry.sha256 == sha256), None)
         if entry is None or not (entry.evidence / REPORT).is_file():
             raise HTTPException(404)
-        return FileResponse(entry.evidence / REPORT, media_type="text/html", headers=_REPORT_HEADERS)
+        return FileResponse(entry.evidence / REPORT, media_type="text/html", headers=REPORT_HEADERS)
 
     return router
 

@@ -21,8 +21,10 @@ import mammo_assets
 from mammo_core.errors import InputError
 from mammo_core.library import HeatRecord, Library, reads_csv
 from mammo_core.mammogram import VoiLut
+from mammo_gui.job_routes import job_routes
 from mammo_gui.model_routes import model_routes
 from mammo_gui.receiving import Receiving, plain_name
+from mammo_gui.training import Training
 from mammo_gui.worker import Worker
 
 Sha256 = Annotated[str, PathParameter(pattern="^[0-9a-f]{64}$")]
@@ -34,7 +36,7 @@ _ASK = {"Cache-Control": "private, no-store"}
 _RAW = "application/octet-stream"
 
 
-def add_routes(app: FastAPI, library: Library, worker: Worker) -> None:
+def add_routes(app: FastAPI, library: Library, worker: Worker, training: Training) -> None:
     """Put every route under ``/mammo`` into ``app``."""
     folder = Path(mammo_assets.__file__).parent
     for name in ("viewer", "theme"):
@@ -42,6 +44,7 @@ def add_routes(app: FastAPI, library: Library, worker: Worker) -> None:
     app.include_router(_image_routes(library), prefix="/mammo")
     app.include_router(_intake_routes(Receiving(library.folder / "incoming"), worker), prefix="/mammo")
     app.include_router(model_routes(library), prefix="/mammo")
+    app.include_router(job_routes(training), prefix="/mammo")
     app.include_router(_alive_route(), prefix="/mammo")
     app.add_exception_handler(InputError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)

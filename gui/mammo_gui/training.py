@@ -1,29 +1,36 @@
-"""The Train tab without its widgets: prepared sets, a recipe being edited, and jobs with what they have learnt so far.
+"""The Train tab without its widgets: what is being edited, what is asked for, and jobs with what they have learnt.
 
 Everything here works without Gradio.
 """
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
 from mammo_core.errors import InputError
 from mammo_core.library import Library, ModelEntry
+from mammo_core.settings import Settings
+from mammo_gui.draft import Draft, Kind, draft_of
 from mammo_gui.evidence import Epoch, evidence_of
-from mammo_gui.recipe_form import Draft, bundled_draft, draft_of
-from mammo_train.jobs.asked import PhantomAsked, TrainAsked
+from mammo_gui.live import Live, SubRun, live, sub_runs
+from mammo_gui.saved_recipes import Recipes
+from mammo_gui.sets import SetFacts, Sets, facts_of
+from mammo_train.jobs.asked import CompareAsked, EstimateAsked, PhantomAsked, PrepareAsked, TrainAsked
 from mammo_train.jobs.store import Job, Jobs
 
 if TYPE_CHECKING:
+    from mammo_train.estimate import Estimate
+    from mammo_train.plan import Plan
     from mammo_train.prepared_set import PreparedSet
+    from mammo_train.recipe import Recipe
 
-FIRST_RECIPE = "warmup_then_full"
-_DEPTH = 3
-"""How far below an allowed folder prepared sets are looked for."""
+FIRST_RECIPE, FIRST_PLAN = "warmup_then_full", "study"
+Mode = Literal["train", "compare", "runs"]
+REPORTS = {"train": "evaluation.html", "compare": "comparison.html"}
+"""Kind of a job -> the page that it writes in the end."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +39,28 @@ class Desk:
 
     data: str = ""
     """Folder of a prepared set; empty: none chosen."""
+    mode: Mode = "train"
     base: str = FIRST_RECIPE
     draft: Draft | None = None
-    """None: the tab was not opened yet."""
+    """The recipe; None: the tab was not opened yet."""
+    plan_base: str = FIRST_PLAN
+    plan: Draft | None = None
     job: str = ""
     """Job that is looked at; empty: none."""
+    sort: str = "made"
+    rising: bool = False
+    words: str = ""
+    """What runs of the table must have in their names, tags or states."""
+    overlay: tuple[str, ...] = ()
+    """Jobs whose curves are drawn over one another."""
+    by: Literal["epoch", "seconds"] = "epoch"
     problem: str = ""
     """Why what was asked last could not be done."""
+
+    @property
+    def edited(self) -> Draft | None:
+        """What the form edits."""
+        return self.plan if self.mode == "compare" else self.draft
 
 
 @dataclass(frozen=True)
@@ -47,23 +69,23 @@ class PhaseFacts:
 
     images: int
     positives: int
+    seconds: float | None
+    """How long it would take on this machine; None where nobody has measured it."""
 
 
 @dataclass(frozen=True)
-class SetFacts:
-    """What a prepared set holds."""
+class Run:
+    """A training in the table of runs."""
 
-    folder: Path
-    images: int
-    breasts: int
-    patients: int
-    positives: int
-    """Breasts with a cancer."""
-    size: str
-    sources: tuple[str, ...]
-    views: tuple[tuple[str, int], ...]
-    machines: int
-    ages_missing: int
+    job: Job
+    data: str
+    epochs: tuple[Epoch, ...]
+
+    @property
+    def best(self) -> Epoch | None:
+        """The epoch with the highest ROC-AUC on validation."""
+        known = [epoch for epoch in self.epochs if epoch.roc_auc is not None]
+        return max(known, key=lambda epoch: epoch.roc_auc or 0.0, default=None)
 
 
 @dataclass(frozen=True)
@@ -72,92 +94,130 @@ class Screen:
 
     desk: Desk
     draft: Draft
+    plan: Draft | None
+    """None while nobody compares."""
+    recipes: tuple[str, ...]
+    saved: tuple[str, ...]
     sets: tuple[Path, ...]
+    folders: tuple[Path, ...]
     facts: SetFacts | None
     phases: tuple[PhaseFacts, ...]
     """One for each phase of the recipe; none where it or the set is not there."""
     jobs: tuple[Job, ...]
+    at_once: int
     shown: Job | None
     epochs: tuple[Epoch, ...]
+    live: Live | None
+    sub_runs: tuple[SubRun, ...]
+    report: bool
     output: tuple[str, ...]
+    runs: tuple[Run, ...]
+    """Only where the table is shown."""
 
 
 class Training:
     """The jobs of a library, and the prepared sets in the folders that are allowed. Safe to share between threads."""
 
     def __init__(self, library: Library, jobs: Jobs, roots: Sequence[Path]) -> None:
-        """``roots`` are folders below which prepared sets may lie, besides the library's own."""
+        """``roots`` are folders below which data may lie, besides the library's own."""
         self._library = library
         self.jobs = jobs
-        self._own = library.folder / "sets"
-        self._roots = (self._own, *(root.resolve() for root in roots))
-        self._lock = threading.Lock()
-        self._opened: dict[tuple[Path, int], PreparedSet] = {}
-
-    def sets(self) -> tuple[Path, ...]:
-        """Every prepared set below an allowed folder, sorted."""
-        found = []
-        for root in self._roots:
-            for depth in range(_DEPTH):
-                found += [path.parent for path in root.glob("*/" * depth + "prepared.json")]
-        return tuple(sorted(set(found)))
+        self.sets = Sets(library.folder / "sets", roots)
+        self.recipes = Recipes(library.folder / "recipes")
 
     def screen(self, desk: Desk) -> Screen:
         """Work out everything that is shown."""
-        draft = desk.draft or bundled_draft(desk.base)
-        desk = replace(desk, draft=draft)
-        sets = self.sets()
-        data = None
-        if desk.data and Path(desk.data) in sets:
-            data = self._data(Path(desk.data))
+        desk = replace(desk, draft=desk.draft or self.recipes.draft(desk.base))
+        if desk.mode == "compare" and desk.plan is None:
+            desk = replace(desk, plan=plan_draft(desk.plan_base))
+        draft = desk.draft
+        assert draft is not None  # noqa: S101 (made above)
+        data = self.sets.open(desk.data)
         jobs = self.jobs.all()
         shown = next((job for job in jobs if job.id == desk.job), None)
+        epochs = () if shown is None else evidence_of(shown.run, "").epochs
+        split = None if draft.recipe is None else draft.recipe.split
         return Screen(
             desk=desk,
             draft=draft,
-            sets=sets,
-            facts=None if data is None else _facts(data),
-            phases=() if data is None else _phases(draft, data),
+            plan=desk.plan,
+            recipes=self.recipes.names(),
+            saved=self.recipes.saved(),
+            sets=self.sets.all(),
+            folders=self.sets.folders(),
+            facts=None if data is None else facts_of(data, split),
+            phases=() if data is None else _phases(draft, data, self._estimated(draft, desk.data, jobs)),
             jobs=jobs,
+            at_once=self.jobs.at_once(),
             shown=shown,
-            epochs=() if shown is None else evidence_of(shown.run, "").epochs,
+            epochs=epochs,
+            live=None if shown is None else live(shown, epochs),
+            sub_runs=() if shown is None else sub_runs(shown),
+            report=shown is not None and self.report(shown.id) is not None,
             output=() if shown is None else self.jobs.output(shown.id, 40),
+            runs=self._runs(desk, jobs) if desk.mode == "runs" else (),
         )
 
     def make_phantoms(self, name: str, studies: int, seed: int, prevalence: float, size: str) -> Job:
         """Let a set of phantoms be made in the library's own folder."""
-        cleaned = name.strip()
-        if not cleaned or not cleaned.replace("-", "").replace("_", "").isalnum() or len(cleaned) > 60:
-            raise InputError("name", f"{name[:60]!r}: letters, digits, - and _ are expected, at most 60")
-        self._own.mkdir(parents=True, exist_ok=True)
-        out = str(self._own / cleaned)
+        out = self._new_set(name)
         try:
             asked = PhantomAsked(out=out, studies=studies, seed=seed, prevalence=prevalence, size=size)
         except ValidationError as error:
-            first = error.errors()[0]
-            raise InputError(str(first["loc"][0]), f"{first['input']!r}: {first['msg']}") from None
-        return self.jobs.add(f"Phantoms: {cleaned}", asked)
+            raise _first_problem(error) from None
+        return self.jobs.add(f"Phantoms: {name}", asked)
+
+    def prepare(self, name: str, source: str, folder: str, size: str, bits: int) -> Job:
+        """Let a data set below an allowed folder be prepared into the library's own folder."""
+        out, inside = self._new_set(name), self.sets.inside(folder)
+        fields = {"source": source, "folder": str(inside), "out": out, "size": size, "bits": bits}
+        try:
+            asked = PrepareAsked.model_validate(fields)
+        except ValidationError as error:
+            raise _first_problem(error) from None
+        return self.jobs.add(f"Prepare: {name}", asked)
 
     def start(self, desk: Desk, title: str) -> Job:
-        """Queue a run of the recipe on the chosen set; InputError where one of them is not right yet."""
-        if desk.draft is None or desk.draft.recipe is None:
-            count = 0 if desk.draft is None else len(desk.draft.problems)
-            many = "1 field that is" if count == 1 else f"{count} fields that are"
-            raise InputError("recipe", f"has {many} not right yet, marked in the form")
-        if Path(desk.data) not in self.sets():
-            raise InputError("data", "choose a prepared set first")
-        from mammo_train.recipe import dump_recipe
+        """Queue a run of the recipe, or of the plan, on the chosen set; InputError where something is not right yet."""
+        what: Kind = "plan" if desk.mode == "compare" else "recipe"
+        settings = _right(desk.edited, what)
+        self._check_data(desk)
+        if desk.mode == "compare":
+            return self._compare(desk, title, desk.plan.plan if desk.plan else None)
+        from mammo_train.toml_settings import write_toml
 
-        recipe = desk.draft.recipe
-        asked = TrainAsked(data=desk.data, recipe=dump_recipe(recipe))
-        return self.jobs.add(title.strip() or recipe.name, asked)
+        recipe = desk.draft.recipe if desk.draft else None
+        if recipe is not None:
+            self._check_files(recipe)
+        asked = TrainAsked(data=desk.data, recipe=write_toml(settings))
+        return self.jobs.add(title.strip() or str(settings.model_dump()["name"]), asked)
+
+    def estimate(self, desk: Desk) -> Job:
+        """Let the time of each phase be measured on the chosen set."""
+        recipe = _right(desk.draft, "recipe")
+        self._check_data(desk)
+        from mammo_train.toml_settings import write_toml
+
+        if desk.draft is not None and desk.draft.recipe is not None:
+            self._check_files(desk.draft.recipe)
+        name = str(recipe.model_dump()["name"])
+        return self.jobs.add(f"Time of {name}", EstimateAsked(data=desk.data, recipe=write_toml(recipe)))
+
+    def save(self, desk: Desk, name: str) -> Desk:
+        """Keep the recipe under a name."""
+        from mammo_train.toml_settings import write_toml
+
+        self.recipes.save(name, write_toml(_right(desk.draft, "recipe")))
+        return replace(desk, base=name)
 
     def cloned(self, desk: Desk, job_id: str) -> Desk:
-        """Begin to edit the recipe of an earlier run."""
+        """Begin to edit the recipe or the plan of an earlier job."""
         asked = self.jobs.get(job_id).record.asked
-        if not isinstance(asked, TrainAsked):
+        if isinstance(asked, CompareAsked):
+            return replace(desk, data=asked.data, mode="compare", plan=draft_of("plan", asked.plan))
+        if not isinstance(asked, TrainAsked | EstimateAsked):
             raise InputError("job", "is no training: there is no recipe to edit")
-        return replace(desk, data=asked.data, draft=draft_of(asked.recipe))
+        return replace(desk, data=asked.data, mode="train", draft=draft_of("recipe", asked.recipe))
 
     def adopt(self, job_id: str) -> ModelEntry:
         """Bring the checkpoint of a finished run into the library's models."""
@@ -167,38 +227,108 @@ class Training:
             raise InputError(job.record.title, "has no checkpoint yet")
         return self._library.models.add(file, origin="trained")
 
-    def _data(self, folder: Path) -> "PreparedSet | None":
-        from mammo_train.prepared_set import open_prepared
+    def report(self, job_id: str) -> Path | None:
+        """The page that a job has written; None while there is none."""
+        job = self.jobs.get(job_id)
+        name = REPORTS.get(job.record.asked.kind)
+        return job.run / name if name and (job.run / name).is_file() else None
 
-        with self._lock:
-            try:
-                key = (folder, (folder / "table.csv").stat().st_mtime_ns)
-                if key not in self._opened:
-                    self._opened[key] = open_prepared(folder)
-                return self._opened[key]
-            except (InputError, OSError):
-                return None  # it is being made, or gone
+    def _compare(self, desk: Desk, title: str, plan: "Plan | None") -> Job:
+        from mammo_train.plan import dump_plan
+        from mammo_train.recipe import load_recipe
+
+        if plan is None:
+            raise InputError("plan", "is not there")
+        arms = tuple(arm.model_copy(update={"recipe": self.recipes.file(arm.recipe)}) for arm in plan.arms)
+        for arm in arms:
+            self._check_files(load_recipe(arm.recipe, (*plan.overrides, *arm.overrides)))
+        if plan.split.file:
+            self.sets.inside(plan.split.file)
+        asked = CompareAsked(data=desk.data, plan=dump_plan(plan.model_copy(update={"arms": arms})))
+        return self.jobs.add(title.strip() or plan.name, asked)
+
+    def _check_data(self, desk: Desk) -> None:
+        if not desk.data or Path(desk.data) not in self.sets.all():
+            raise InputError("data", "choose a prepared set first")
+
+    def _check_files(self, recipe: "Recipe") -> None:
+        """Refuse files outside the allowed folders: the page may name any."""
+        if recipe.weights not in ("imagenet", "none"):
+            self.sets.inside(recipe.weights)
+        if recipe.split.file:
+            self.sets.inside(recipe.split.file)
+
+    def _new_set(self, name: str) -> str:
+        if not name or not name.replace("-", "").replace("_", "").isalnum() or len(name) > 60:
+            raise InputError("name", f"{name[:60]!r}: letters, digits, - and _ are expected, at most 60")
+        self.sets.own.mkdir(parents=True, exist_ok=True)
+        return str(self.sets.own / name)
+
+    def _estimated(self, draft: Draft, data: str, jobs: Sequence[Job]) -> "Estimate | None":
+        """What was measured last for just this recipe on just this set."""
+        from mammo_train.estimate import read_estimate
+        from mammo_train.toml_settings import write_toml
+
+        if draft.recipe is None:
+            return None
+        wanted = EstimateAsked(data=data, recipe=write_toml(draft.recipe))
+        same = [job for job in jobs if job.record.asked == wanted and job.state == "finished"]
+        return read_estimate(same[-1].folder) if same else None
+
+    def _runs(self, desk: Desk, jobs: Sequence[Job]) -> tuple[Run, ...]:
+        """Trainings that have the words, in the order that was asked for."""
+        found = [
+            Run(job, job.record.asked.data, evidence_of(job.run, "").epochs)
+            for job in jobs
+            if isinstance(job.record.asked, TrainAsked) and _has(job, desk.words)
+        ]
+        return tuple(sorted(found, key=lambda run: _rank(run, desk.sort), reverse=not desk.rising))
 
 
-def _facts(data: "PreparedSet") -> SetFacts:
-    table = data.table
-    breasts = table.groupby(["patient_id", "laterality"])["cancer"].any()
-    views = table["view"].value_counts()
-    return SetFacts(
-        folder=data.folder,
-        images=len(table),
-        breasts=len(breasts),
-        patients=int(table["patient_id"].nunique()),
-        positives=int(breasts.sum()),
-        size=f"{data.inputs.height} x {data.inputs.width}",
-        sources=tuple(sorted(set(table["source"].astype(str)) - {""})),
-        views=tuple((str(view) or "not stated", int(count)) for view, count in views.items()),
-        machines=len(set(table["machine_id"].astype(str)) - {""}),
-        ages_missing=int(table["age"].isna().sum()),
-    )
+def plan_draft(name: str) -> Draft:
+    """Begin with a bundled plan; InputError for a name that is none."""
+    from mammo_train.plan import bundled_plans, dump_plan, load_plan
+
+    if name not in bundled_plans():
+        raise InputError("plan", f"{name[:60]!r} is not one of {', '.join(bundled_plans())}")
+    return draft_of("plan", dump_plan(load_plan(name)))
 
 
-def _phases(draft: Draft, data: "PreparedSet") -> tuple[PhaseFacts, ...]:
+def _right(draft: Draft | None, what: Kind) -> Settings:
+    """Settings in which nothing is wrong; InputError that counts what is."""
+    if draft is None or draft.settings is None:
+        count = 0 if draft is None else len(draft.problems)
+        many = "1 field that is" if count == 1 else f"{count} fields that are"
+        raise InputError(what, f"has {many} not right yet, marked in the form")
+    return draft.settings
+
+
+def _first_problem(error: ValidationError) -> InputError:
+    first = error.errors()[0]
+    return InputError(str(first["loc"][0]), f"{first['input']!r}: {first['msg']}")
+
+
+def _has(job: Job, words: str) -> bool:
+    text = " ".join((job.record.title, *job.record.tags, job.state)).casefold()
+    return all(word in text for word in words.casefold().split())
+
+
+def _rank(run: Run, sort: str) -> tuple[float | str, str]:
+    """What runs are sorted by: a figure that is missing comes last when the largest come first."""
+    best = run.best
+    ranks: dict[str, float | str] = {
+        "name": run.job.record.title.casefold(),
+        "state": run.job.state,
+        "data": Path(run.data).name,
+        "roc_auc": -1.0 if best is None or best.roc_auc is None else best.roc_auc,
+        "pr_auc": -1.0 if best is None or best.pr_auc is None else best.pr_auc,
+        "epochs": float(len(run.epochs)),
+        "seconds": (run.epochs[-1].seconds or 0.0) if run.epochs else 0.0,
+    }
+    return ranks.get(sort, run.job.record.made_at), run.job.record.made_at
+
+
+def _phases(draft: Draft, data: "PreparedSet", estimate: "Estimate | None") -> tuple[PhaseFacts, ...]:
     """Count what every phase would see of the recipe's own training part; none where it cannot be divided."""
     from mammo_train.split import make_split
     from mammo_train.subsets import subset_rows
@@ -211,4 +341,5 @@ def _phases(draft: Draft, data: "PreparedSet") -> tuple[PhaseFacts, ...]:
     except InputError:
         return ()
     cancer = data.table["cancer"].to_numpy(bool)
-    return tuple(PhaseFacts(len(each), int(cancer[each].sum())) for each in found)
+    times = [phase.seconds for phase in estimate.phases] if estimate else [None] * len(found)
+    return tuple(PhaseFacts(len(each), int(cancer[each].sum()), time) for each, time in zip(found, times, strict=True))

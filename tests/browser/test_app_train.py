@@ -56,8 +56,9 @@ def wait_for_state(page: "Page", title: str, state: str) -> None:
 
 
 def make_set(page: "Page") -> None:
+    page.locator("#train-data summary", has_text="Make a set of phantoms").click()
     for name, value in (("name", "tiny"), ("studies", "24"), ("prevalence", "50"), ("size", "64x64")):
-        page.fill(f".make input[name={name}]", value)
+        page.fill(f"form[data-action=phantoms] input[name={name}]", value)
     page.get_by_role("button", name="Make", exact=True).click()
     wait_for_state(page, "Phantoms: tiny", "finished")
     page.locator("select[name=data] option", has_text="tiny").wait_for(state="attached", timeout=30_000)
@@ -111,7 +112,13 @@ def test_from_phantoms_to_a_model_that_reads(page: "Page", page_log: "PageLog", 
         page.get_by_role("button", name="Start", exact=True).click()
         wait_for_state(page, "First <run>", "running")
         seen = wait_for_epochs(page, 2)
-        # Another page sees the same, and loading this one anew loses nothing.
+        # Another browser sees the same, and may stop it; loading this one anew loses nothing.
+        other = page.context.browser.new_context().new_page()
+        opened(other, server)
+        other.locator("#jobs button", has_text="First <run>").click()
+        wait_for_epochs(other, 2)
+        page.wait_for_selector("#job-now dd:has-text('images/s')")
+        other.context.close()
         page.reload()
         opened(page, server)
         page.locator("#jobs button", has_text="First <run>").click()
@@ -140,6 +147,13 @@ def test_from_phantoms_to_a_model_that_reads(page: "Page", page_log: "PageLog", 
             page.locator("#train-job").get_by_role("button", name="Carry on").click()
         wait_for_state(page, "First <run>", "finished")
         assert wait_for_epochs(page, 79) == 80
+        page.get_by_role("button", name="Runs", exact=True).click()
+        page.get_by_label("Draw the curves of First <run>").check()
+        page.wait_for_selector("#overlay-areas .line.run0")
+        with page.expect_popup() as report:
+            page.get_by_role("link", name="Open the report").click()
+        report.value.wait_for_selector("h2:has-text('At a glance')")
+        report.value.close()
         page.get_by_role("button", name="Take into the models").click()
         page.locator("#tabs [role=tab]", has_text="Models").click()
         page.locator("#models-list button", has_text="single_stage").click(timeout=60_000)
@@ -150,3 +164,35 @@ def test_from_phantoms_to_a_model_that_reads(page: "Page", page_log: "PageLog", 
         page.locator("#worklist tr", has_text="P00").click()
         page.wait_for_selector("#result dl.model:has-text('single_stage')", timeout=60_000)
     assert died, "the run ended before it could be killed: give it more epochs"
+
+
+def test_a_comparison_is_edited_run_and_reported(page: "Page", page_log: "PageLog", library: Path) -> None:
+    for part in ("AbortError", "Connection", "ERR_", "fetch"):  # the server ends before the page
+        page_log.expect_error(part)
+    with app_server(library) as server:
+        opened(page, server)
+        make_set(page)
+        page.get_by_role("button", name="Compare recipes").click()
+        page.wait_for_selector("#train-form summary:has-text('arm 1: single_stage')")
+        while page.locator("#train-form summary", has_text="question").count():
+            remove_first(page, "question")
+        while page.locator("#train-form summary", has_text="arm ").count() > 1:
+            remove_first(page, "arm ")
+        overrides = '["architecture.backbone=resnet10t", "architecture.in_channels=1", "weights=none"]'
+        edit(page, {"overrides": overrides, "budget.passes": "1", "seeds": "[0, 1]", "split.test": "0.25"})
+        page.get_by_label("Name of the comparison").fill("One arm twice")
+        page.get_by_role("button", name="Start", exact=True).click()
+        wait_for_state(page, "One arm twice", "finished")
+        assert page.locator("#sub-runs tr").count() == 2
+        with page.expect_popup() as report:
+            page.get_by_role("link", name="Open the report").click()
+        report.value.wait_for_selector("h1")
+        report.value.close()
+
+
+def remove_first(page: "Page", kind: str) -> None:
+    group = page.locator("#train-form details", has=page.locator("summary", has_text=kind)).last
+    title = group.locator("summary").first.inner_text()
+    group.locator("summary").first.click()
+    group.get_by_role("button", name="Remove").click()
+    page.locator("#train-form summary", has_text=title).wait_for(state="detached")

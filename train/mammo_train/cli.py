@@ -7,6 +7,7 @@ inside the commands, so that ``--help`` is quick.
 import typer
 
 from mammo_train.commands.compare import compare
+from mammo_train.commands.estimate import estimate
 from mammo_train.commands.evaluate import evaluate
 from mammo_train.commands.models import models
 from mammo_train.commands.phantom import phantom
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (read, models, promote, phantom, prepare, train, evaluate, compare):
+for command in (read, models, promote, phantom, prepare, estimate, train, evaluate, compare):
     app.command()(command)
 
 if __name__ == "__main__":

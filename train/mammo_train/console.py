@@ -5,20 +5,45 @@ Knows nothing of what the commands do.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from mammo_core.errors import InputError
+from mammo_train.progress_file import ProgressFile, Step
 
 _USAGE = 2
 _INTERRUPTED = 130
+_followed: list[ProgressFile] = []
+"""The file in which this process says how far it is, where somebody follows it."""
+
+
+@contextmanager
+def followed(folder: Path) -> Iterator[None]:
+    """Say in ``folder`` too how far the commands are that this process runs in the block."""
+    _followed.append(ProgressFile(folder))
+    try:
+        yield
+    finally:
+        _followed.pop()
+
+
+class _Bar(Progress):
+    """A bar that whoever follows the process from outside sees too."""
+
+    def update(self, task_id: TaskID, **changes: Any) -> None:
+        """Change a line."""
+        super().update(task_id, **changes)
+        for file in _followed:
+            file.say([Step(what=task.description, done=task.completed, total=task.total) for task in self.tasks])
 
 
 def progress() -> Progress:
     """A bar with counts and the time left."""
-    return Progress(
+    return _Bar(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),

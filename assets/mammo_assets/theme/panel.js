@@ -23,9 +23,10 @@ export function mount(element, props, trigger, watch, actions) {
     if (action !== "pick" && actions.includes(action)) trigger(action, { ...fields, asked: nextQuestion() });
   };
   root.addEventListener("click", (event) => {
-    const button = event.target.closest("button[data-action]");
+    const button = event.target.closest("button[data-action], button[data-copy]");
     if (!button) return;
     event.preventDefault();
+    if (button.dataset.copy) return copy(button);
     if (button.dataset.confirm && !window.confirm(button.dataset.confirm)) return;
     send(button.dataset.action, { ...button.dataset });
   });
@@ -44,7 +45,7 @@ export function mount(element, props, trigger, watch, actions) {
     const { target } = event;
     if (target.matches("select[data-action]")) send(target.dataset.action, { ...target.dataset, value: target.value });
     if (target.matches("input[type=text][data-action]")) send(target.dataset.action, { ...target.dataset, value: target.value });
-    if (target.matches("input[type=checkbox][data-action]")) send(target.dataset.action, { checked: target.checked });
+    if (target.matches("input[type=checkbox][data-action]")) send(target.dataset.action, { ...target.dataset, checked: target.checked });
     if (target.matches("[data-action=reader] input")) target.form.requestSubmit();
     if (target.matches("input[data-send]")) sendModel(target, send);
     else if (target.matches("input[type=file]")) readInto(target);
@@ -79,6 +80,16 @@ export function redraw(root, html) {
   const focused = name ? root.querySelector(`[name="${CSS.escape(name)}"]`) : null;
   focused?.focus({ preventScroll: true });
   if (focused?.matches("textarea, input[type=text]")) focused.setSelectionRange(selectionStart, selectionEnd);
+}
+
+/** Copies what stands on a button; without the clipboard, which plain HTTP does not have, the text is selected. */
+async function copy(button) {
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.textContent = "Copied";
+  } catch {
+    window.getSelection().selectAllChildren(button.parentElement.querySelector("code"));
+  }
 }
 
 /** What a list is known by when it is drawn anew: its key, or what is always written on it. */

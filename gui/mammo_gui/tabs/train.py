@@ -9,11 +9,14 @@ import gradio as gr
 
 from mammo_core.errors import InputError
 from mammo_gui import forms
+from mammo_gui.draft import Draft, typed, with_item
+from mammo_gui.markup import Markup, join
 from mammo_gui.panel import html_panel
-from mammo_gui.recipe_form import bundled_draft, typed, with_phase
-from mammo_gui.training import Desk, Screen, Training
+from mammo_gui.training import FIRST_RECIPE, Desk, Screen, Training, plan_draft
+from mammo_gui.views.data import data_html
 from mammo_gui.views.recipe import form_html, start_html, timeline_html
-from mammo_gui.views.training import data_html, job_html, jobs_html
+from mammo_gui.views.runs import runs_html
+from mammo_gui.views.training import job_html, jobs_html
 
 logger = logging.getLogger(__name__)
 
@@ -28,13 +31,14 @@ def build_train_tab(tab: gr.Tab, training: Training) -> None:
     desk = gr.State(Desk())
     with gr.Row(elem_classes="bench"):
         with gr.Column(elem_classes="bench-left"):
-            data = html_panel("train-data", "data", "phantoms")
-            jobs = html_panel("train-jobs", "job")
+            data = html_panel("train-data", "data", "phantoms", "prepare", "register")
+            jobs = html_panel("train-jobs", "job", "at_once")
         with gr.Column(elem_classes="bench-right"):
-            start = html_panel("train-start", "base", "start")
-            form = html_panel("train-form", "edit", "phase")
-            job = html_panel("train-job", "stop", "resume", "adopt", "clone", "delete")
-    outputs = [desk, data, start, form, jobs, job]
+            start = html_panel("train-start", "mode", "base", "start", "save", "forget", "estimate")
+            form = html_panel("train-form", "edit", "item")
+            runs = html_panel("train-runs", "job", "sort", "words", "overlay", "by")
+            job = html_panel("train-job", "stop", "resume", "adopt", "clone", "delete", "describe")
+    outputs = [desk, data, start, form, jobs, runs, job]
     answers = Answers(training)
     events: dict[Any, Handler] = {
         data.data: answers.data,
@@ -43,7 +47,20 @@ def build_train_tab(tab: gr.Tab, training: Training) -> None:
         start.base: answers.base,
         start.start: answers.start,
         form.edit: answers.edit,
-        form.phase: answers.phase,
+        form.item: answers.item,
+        data.prepare: answers.prepare,
+        data.register: answers.register,
+        jobs.at_once: answers.at_once,
+        start.mode: answers.mode,
+        start.save: answers.save,
+        start.forget: answers.forget,
+        start.estimate: answers.estimate,
+        runs.job: answers.job,
+        runs.sort: answers.sort,
+        runs.words: answers.words,
+        runs.overlay: answers.overlay,
+        runs.by: answers.by,
+        job.describe: answers.describe,
         job.stop: answers.stop,
         job.resume: answers.resume,
         job.adopt: answers.adopt,
@@ -61,7 +78,7 @@ def build_train_tab(tab: gr.Tab, training: Training) -> None:
     # Whoever has not opened the tab is not asked about it.
     clock = gr.Timer(POLL_SECONDS, active=False)
     tab.select(answers.opened, inputs=desk, outputs=[*outputs, clock], **quiet)
-    clock.tick(answers.tick, inputs=desk, outputs=[data, jobs, job], **quiet)
+    clock.tick(answers.tick, inputs=desk, outputs=[data, jobs, runs, job], **quiet)
 
 
 class Answers:
@@ -93,7 +110,7 @@ class Answers:
     def tick(self, now: Desk) -> list[Any]:
         """Follow the jobs; what is being edited stays as it is."""
         screen = self._training.screen(now)
-        return [data_html(screen), jobs_html(screen), job_html(screen)]
+        return [data_html(screen), jobs_html(screen), runs_html(screen), job_html(screen)]
 
     def data(self, now: Desk, fields: Fields) -> Desk:
         """Choose a prepared set."""
@@ -114,20 +131,85 @@ class Answers:
         """Look at a job."""
         return replace(now, job=self._training.jobs.get(forms.text_of(fields, "job")).id)
 
+    def prepare(self, now: Desk, fields: Fields) -> Desk:
+        """Have a data set prepared."""
+        made = self._training.prepare(
+            forms.text_of(fields, "name"),
+            forms.text_of(fields, "source"),
+            forms.text_of(fields, "folder"),
+            forms.text_of(fields, "size"),
+            forms.number(fields, "bits"),
+        )
+        return replace(now, job=made.id)
+
+    def register(self, now: Desk, fields: Fields) -> Desk:
+        """Know a prepared set by its folder, and choose it."""
+        return replace(now, data=str(self._training.sets.register(forms.text_of(fields, "folder"))))
+
+    def at_once(self, now: Desk, fields: Fields) -> Desk:
+        """Let another number of jobs run at once."""
+        self._training.jobs.run_at_once(forms.number(fields, "value"))
+        return now
+
+    def mode(self, now: Desk, fields: Fields) -> Desk:
+        """Train, compare, or look at the runs."""
+        return replace(now, mode=forms.one_of(fields, "mode", ("train", "compare", "runs")))
+
     def base(self, now: Desk, fields: Fields) -> Desk:
-        """Begin with another recipe."""
+        """Begin with another recipe or plan."""
         name = forms.text_of(fields, "value")
-        return replace(now, base=name, draft=bundled_draft(name))
+        if now.mode == "compare":
+            return replace(now, plan_base=name, plan=plan_draft(name))
+        return replace(now, base=name, draft=self._training.recipes.draft(name))
 
     def edit(self, now: Desk, fields: Fields) -> Desk:
-        """Put what was typed into the recipe."""
-        draft = self._training.screen(now).draft
-        return replace(now, draft=typed(draft, forms.text_of(fields, "field"), forms.text_of(fields, "value")))
+        """Put what was typed into the recipe or the plan."""
+        return self._edited(
+            now, lambda draft: typed(draft, forms.text_of(fields, "field"), forms.text_of(fields, "value"))
+        )
 
-    def phase(self, now: Desk, fields: Fields) -> Desk:
-        """Copy, remove or move a phase."""
-        draft = self._training.screen(now).draft
-        return replace(now, draft=with_phase(draft, forms.number(fields, "number"), forms.text_of(fields, "how")))
+    def item(self, now: Desk, fields: Fields) -> Desk:
+        """Copy, remove, move or add a phase, an arm or a question."""
+        name, number = forms.text_of(fields, "list"), forms.number(fields, "number")
+        return self._edited(now, lambda draft: with_item(draft, name, number, forms.text_of(fields, "how")))
+
+    def save(self, now: Desk, fields: Fields) -> Desk:
+        """Keep the recipe under a name."""
+        return self._training.save(now, forms.text_of(fields, "name"))
+
+    def forget(self, now: Desk, fields: Fields) -> Desk:
+        """Delete a saved recipe; what is being edited stays."""
+        self._training.recipes.delete(forms.text_of(fields, "name"))
+        return replace(now, base=FIRST_RECIPE)
+
+    def estimate(self, now: Desk, _fields: Fields) -> Desk:
+        """Have the time of every phase measured."""
+        return replace(now, job=self._training.estimate(self._training.screen(now).desk).id)
+
+    def sort(self, now: Desk, fields: Fields) -> Desk:
+        """Sort the runs by a column, the other way round at the second time."""
+        by = forms.text_of(fields, "by")
+        return replace(now, sort=by, rising=not now.rising if by == now.sort else False)
+
+    def words(self, now: Desk, fields: Fields) -> Desk:
+        """Show only runs that have these words."""
+        return replace(now, words=forms.text_of(fields, "value")[:200])
+
+    def overlay(self, now: Desk, fields: Fields) -> Desk:
+        """Draw a run's curves, or take them away."""
+        chosen = self._training.jobs.get(forms.text_of(fields, "job")).id
+        others = tuple(job for job in now.overlay if job != chosen)
+        return replace(now, overlay=(*others, chosen) if fields.get("checked") is True else others)
+
+    def by(self, now: Desk, fields: Fields) -> Desk:
+        """Draw the curves by epoch or by seconds."""
+        return replace(now, by=forms.one_of(fields, "value", ("epoch", "seconds")))
+
+    def describe(self, now: Desk, fields: Fields) -> Desk:
+        """Give a job another name and tags."""
+        tags = tuple(tag for part in forms.text_of(fields, "tags").split(",") if (tag := part.strip()))
+        self._training.jobs.describe(forms.text_of(fields, "job"), forms.text_of(fields, "title"), tags)
+        return now
 
     def start(self, now: Desk, fields: Fields) -> Desk:
         """Queue a run."""
@@ -158,14 +240,35 @@ class Answers:
         self._training.jobs.delete(forms.text_of(fields, "job"))
         return replace(now, job="")
 
+    def _edited(self, now: Desk, change: Callable[[Draft], Draft]) -> Desk:
+        now = self._training.screen(now).desk
+        if now.edited is None:
+            raise InputError("form", "is not open")
+        changed = change(now.edited)
+        return replace(now, plan=changed) if now.mode == "compare" else replace(now, draft=changed)
+
     def _drawn(self, now: Desk) -> list[Any]:
         """The outputs: everything of the desk."""
         screen: Screen = self._training.screen(now)
         return [
             screen.desk,
             data_html(screen),
-            start_html(screen) + timeline_html(screen.draft, screen.phases),
-            form_html(screen.draft),
+            join(
+                start_html(screen), timeline_html(screen.draft, screen.phases) if screen.desk.mode == "train" else None
+            ),
+            Markup("")
+            if screen.desk.edited is None or screen.desk.mode == "runs"
+            else form_html(screen.desk.edited, screen.recipes),
             jobs_html(screen),
+            runs_html(screen),
             job_html(screen),
         ]
+
+
+def _timeline(screen: Screen) -> Markup | None:
+    return timeline_html(screen.draft, screen.phases) if screen.desk.mode == "train" else None
+
+
+def _form(screen: Screen) -> Markup:
+    edited = screen.desk.edited
+    return Markup("") if edited is None or screen.desk.mode == "runs" else form_html(edited, screen.recipes)

@@ -1,13 +1,16 @@
-"""A recipe as HTML: its phases as a timeline, and the form that edits it."""
+"""A recipe or a plan as HTML: the phases as a timeline, and the form that edits it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import BaseModel
+
 from mammo_core.phases import Phase
+from mammo_gui.draft import ITEM_ACTIONS, LISTS, Draft
 from mammo_gui.markup import Markup, element, join
-from mammo_gui.recipe_form import PHASE_ACTIONS, Draft
 from mammo_gui.training import PhaseFacts, Screen
-from mammo_gui.views.settings_form import fields_html, group_html
+from mammo_gui.views.settings_form import Choices, fields_html, group_html
+from mammo_gui.views.training import duration
 
 
 def timeline_html(draft: Draft, facts: Sequence[PhaseFacts]) -> Markup:
@@ -20,42 +23,80 @@ def timeline_html(draft: Draft, facts: Sequence[PhaseFacts]) -> Markup:
     return element("ol", *blocks, class_="timeline", id="timeline")
 
 
-def form_html(draft: Draft) -> Markup:
-    """Every field of the recipe; its phases one after the other, closed."""
+def form_html(draft: Draft, recipes: Sequence[str]) -> Markup:
+    """Every field of the recipe or the plan; the members of its lists one after the other, closed."""
     # Imports torch, which takes seconds: not before somebody edits a recipe.
+    from mammo_train.plan import Plan
     from mammo_train.recipe import Recipe
 
     whole = draft.problems.get("")
-    phases = draft.fields.get("phases") or []
+    model = Recipe if draft.kind == "recipe" else Plan
+    arms = tuple(str(arm.get("name")) for arm in draft.fields.get("arms") or [])
+    choices = {"recipe": tuple(recipes), "a": arms, "b": arms} if draft.kind == "plan" else {}
+    lists = [_items(draft, name, choices) for name in LISTS[draft.kind]]
+    others = fields_html(model, draft.fields, draft.problems)
     return join(
         element("p", whole, class_="failed") if whole else None,
-        *(_phase(number, phase, draft.problems, len(phases)) for number, phase in enumerate(phases)),
-        group_html(
-            "everything else", fields_html(Recipe, draft.fields, draft.problems), _others(draft.problems), "recipe"
-        ),
+        *lists,
+        group_html("everything else", others, _others(draft), "recipe"),
     )
 
 
-def _phase(number: int, phase: Mapping[str, Any], problems: Mapping[str, str], count: int) -> Markup:
-    path = f"phases.{number}"
+def _items(draft: Draft, name: str, choices: Choices) -> Markup:
+    from mammo_train.plan import Arm, Question
+
+    kinds: dict[str, type[BaseModel]] = {"phases": Phase, "arms": Arm, "questions": Question}
+    items = draft.fields.get(name) or []
+    add = element(
+        "button", "Add a question", type="button", data_action="item", data_list=name, data_number="0", data_how="add"
+    )
+    return join(
+        *(
+            _item(kinds[name], name, number, item, draft.problems, len(items), choices)
+            for number, item in enumerate(items)
+        ),
+        element("div", add, class_="buttons") if name == "questions" else None,
+    )
+
+
+def _item(
+    kind: type[BaseModel],
+    name: str,
+    number: int,
+    item: Mapping[str, Any],
+    problems: Mapping[str, str],
+    count: int,
+    choices: Choices,
+) -> Markup:
+    path = f"{name}.{number}"
     buttons = [
-        element("button", title, type="button", data_action="phase", data_number=str(number), data_how=action)
-        for action, title in PHASE_ACTIONS.items()
+        element(
+            "button",
+            title,
+            type="button",
+            data_action="item",
+            data_list=name,
+            data_number=str(number),
+            data_how=action,
+        )
+        for action, title in ITEM_ACTIONS.items()
         if action == "copy"
-        or (action == "remove" and count > 1)
+        or (action == "remove" and (count > 1 or name == "questions"))
         or (action == "up" and number > 0)
         or (action == "down" and number < count - 1)
     ]
     body = join(
         element("div", *buttons, class_="buttons"),
-        fields_html(Phase, phase, problems, f"{path}."),
+        fields_html(kind, item, problems, f"{path}.", choices),
     )
-    return group_html(f"phase {number + 1}: {phase.get('name') or 'without a name'}", body, problems, path)
+    called = item.get("name") or f"{item.get('a')} - {item.get('b')}"
+    return group_html(f"{name.removesuffix('s')} {number + 1}: {called}", body, problems, path)
 
 
-def _others(problems: Mapping[str, str]) -> dict[str, str]:
-    """Problems outside the phases, as if they were in a group of their own."""
-    return {f"recipe.{path}": text for path, text in problems.items() if path and not path.startswith("phases")}
+def _others(draft: Draft) -> dict[str, str]:
+    """Problems outside the lists, as if they were in a group of their own."""
+    listed = LISTS[draft.kind]
+    return {f"recipe.{path}": text for path, text in draft.problems.items() if path and not path.startswith(listed)}
 
 
 def _block(phase: Phase, fact: PhaseFacts | None, width: float) -> Markup:
@@ -73,6 +114,7 @@ def _block(phase: Phase, fact: PhaseFacts | None, width: float) -> Markup:
         element("span", images),
         element("span", trained),
         element("span", rates),
+        element("span", f"about {duration(fact.seconds)} here") if fact is not None and fact.seconds else None,
         title=phase.about,
         style=f"flex-grow: {max(width, 0.12):.3f}",
         class_="whole" if phase.trained == "all" else "part",
@@ -81,21 +123,61 @@ def _block(phase: Phase, fact: PhaseFacts | None, width: float) -> Markup:
 
 
 def start_html(screen: Screen) -> Markup:
-    """Which recipe is begun with, and the button that starts it."""
-    # Imports torch, as `form_html` does.
-    from mammo_train.recipe import bundled_recipes
-
-    recipes = [element("option", name, value=name, selected=name == screen.desk.base) for name in bundled_recipes()]
-    select = element("select", *recipes, name="base", data_action="base", aria_label="Recipe")
-    return element(
-        "div",
-        element("label", element("span", "Recipe"), select, class_="field"),
+    """What is done here, what is begun with, and the buttons that start it."""
+    titles = {"train": "Train a recipe", "compare": "Compare recipes", "runs": "Runs"}
+    modes = [
         element(
-            "form",
-            element("input", type="text", name="title", placeholder="Name of the run", aria_label="Name of the run"),
-            element("button", "Start", type="submit", class_="primary"),
-            data_action="start",
-            class_="start",
-        ),
-        class_="begin",
+            "button",
+            title,
+            type="button",
+            data_action="mode",
+            data_mode=mode,
+            aria_pressed="true" if mode == screen.desk.mode else "false",
+        )
+        for mode, title in titles.items()
+    ]
+    return join(element("div", *modes, class_="buttons modes"), None if screen.desk.mode == "runs" else _begin(screen))
+
+
+def _begin(screen: Screen) -> Markup:
+    # Imports torch, as `form_html` does.
+    from mammo_train.plan import bundled_plans
+
+    comparing = screen.desk.mode == "compare"
+    names = tuple(bundled_plans()) if comparing else screen.recipes
+    base = screen.desk.plan_base if comparing else screen.desk.base
+    title = "Plan" if comparing else "Recipe"
+    listed = [element("option", name, value=name, selected=name == base) for name in names]
+    select = element("select", *listed, name="base", data_action="base", aria_label=title)
+    placeholder = "Name of the comparison" if comparing else "Name of the run"
+    start = element(
+        "form",
+        element("input", type="text", name="title", placeholder=placeholder, aria_label=placeholder),
+        element("button", "Start", type="submit", class_="primary"),
+        data_action="start",
+        class_="start",
     )
+    more = None if comparing else _keeping(screen)
+    return element("div", element("label", element("span", title), select, class_="field"), start, more, class_="begin")
+
+
+def _keeping(screen: Screen) -> Markup:
+    """Keeping the recipe under a name, forgetting it, and measuring how long it would take."""
+    forget = element(
+        "button",
+        "Delete this recipe",
+        type="button",
+        data_action="forget",
+        data_name=screen.desk.base,
+        data_confirm=f"Delete the saved recipe {screen.desk.base!r}?",
+        class_="quiet",
+    )
+    save = element(
+        "form",
+        element("input", type="text", name="name", placeholder="Save the recipe as", aria_label="Save the recipe as"),
+        element("button", "Save", type="submit"),
+        data_action="save",
+        class_="start",
+    )
+    measure = element("button", "Estimate the time", type="button", data_action="estimate")
+    return join(save, measure, forget if screen.desk.base in screen.saved else None)

@@ -10,11 +10,17 @@ from pydantic.fields import FieldInfo
 
 from mammo_gui.markup import Markup, element, join
 
+Choices = Mapping[str, tuple[str, ...]]
+"""Name of a field -> what is offered for it, where the model itself does not say."""
 _BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 
 
 def fields_html(
-    kind: type[BaseModel], values: Mapping[str, Any], problems: Mapping[str, str], path: str = ""
+    kind: type[BaseModel],
+    values: Mapping[str, Any],
+    problems: Mapping[str, str],
+    path: str = "",
+    choices: Choices | None = None,
 ) -> Markup:
     """Controls for every field of ``kind`` that is one value, then its groups of fields, closed."""
     plain, groups = [], []
@@ -25,7 +31,8 @@ def fields_html(
             body = fields_html(inner, values.get(name) or {}, problems, f"{place}.")
             groups.append(group_html(_words(name), body, problems, place, info.description or ""))
         elif not _is_list_of_models(info.annotation):
-            plain.append(_field(name, place, info, values.get(name), problems.get(place, "")))
+            offered = (choices or {}).get(name, ())
+            plain.append(_field(name, place, info, values.get(name), problems.get(place, ""), offered))
     return join(element("div", *plain, class_="fields"), *groups)
 
 
@@ -44,21 +51,24 @@ def group_html(title: str, body: Markup, problems: Mapping[str, str], path: str,
     )
 
 
-def _field(name: str, place: str, info: FieldInfo, value: Any, problem: str) -> Markup:
+def _field(name: str, place: str, info: FieldInfo, value: Any, problem: str, offered: tuple[str, ...]) -> Markup:
     about = " ".join(filter(None, (info.description, _range(info))))
     return element(
         "label",
         element("span", _words(name), title=about),
-        _control(place, info.annotation, value),
+        _control(place, info.annotation, value, offered),
         element("small", problem, class_="wrong") if problem else element("small", about, class_="help"),
         class_="entry bad" if problem else "entry",
     )
 
 
-def _control(place: str, annotation: Any, value: Any) -> Markup:
+def _control(place: str, annotation: Any, value: Any, offered: tuple[str, ...]) -> Markup:
     # Not "data-path": Gradio takes whatever holds a "path" for a file.
     told = {"name": place, "data_action": "edit", "data_field": place}
     choices = _choices(annotation)
+    if offered:
+        # What stands there is shown, also where it is none of them: the form says what is wrong, nothing is lost.
+        choices = offered if value in offered else (str(value or ""), *offered)
     if annotation is bool:
         choices = ("true", "false")
     if choices:

@@ -1,14 +1,16 @@
-"""The Train tab's sets and jobs as HTML: what there is to learn from, what runs, and how it goes."""
+"""The Train tab's jobs as HTML: what waits, what runs, and how it goes."""
 
 import shlex
 from collections.abc import Sequence
 
 from mammo_gui.evidence import Epoch
+from mammo_gui.live import Live, SubRun
 from mammo_gui.markup import Markup, element, join
-from mammo_gui.training import Screen, SetFacts
+from mammo_gui.training import Screen
 from mammo_gui.views.model_evidence import curves_html
+from mammo_gui.views.runs import overlay_html
 from mammo_gui.views.words import moment_words
-from mammo_train.jobs.asked import TrainAsked
+from mammo_train.jobs.asked import CompareAsked, PhantomAsked, PrepareAsked, TrainAsked
 from mammo_train.jobs.store import Job
 
 _SIGNS = {
@@ -23,27 +25,15 @@ _SIGNS = {
 """State of a job -> CSS class of its sign."""
 
 
-def data_html(screen: Screen) -> Markup:
-    """Choosing a prepared set, and having one made."""
-    chosen = [
-        element("option", path.name, value=str(path), selected=str(path) == screen.desk.data) for path in screen.sets
-    ]
-    none = element("option", "choose a prepared set", value="", selected=not screen.desk.data)
-    select = element("select", none, *chosen, name="data", data_action="data", aria_label="Prepared set")
-    problem = screen.desk.problem
-    return join(
-        element("p", problem, class_="failed", role="alert", id="train-problem") if problem else None,
-        element("section", element("h3", "Data"), select, _facts(screen.facts)),
-        element("section", element("h3", "Make a set of phantoms"), _phantoms()),
-    )
-
-
 def jobs_html(screen: Screen) -> Markup:
-    """Every job, the newest first, and the one that is looked at."""
-    if not screen.jobs:
-        return element("section", element("h3", "Jobs"), element("p", "None yet.", class_="dim"))
+    """Every job, the newest first, and the one that is looked at; how many run at once."""
+    number = element(
+        "input", type="text", name="at_once", value=str(screen.at_once), data_action="at_once", inputmode="numeric"
+    )
+    at_once = element("label", element("span", "At once"), number, class_="field at-once")
     listed = [_line(job, job == screen.shown) for job in reversed(screen.jobs)]
-    return element("section", element("h3", "Jobs"), element("ul", *listed, class_="models", id="jobs"))
+    body = element("ul", *listed, class_="models", id="jobs") if listed else element("p", "None yet.", class_="dim")
+    return element("section", element("h3", "Jobs"), at_once, body)
 
 
 def job_html(screen: Screen) -> Markup:
@@ -53,45 +43,99 @@ def job_html(screen: Screen) -> Markup:
         return Markup("")
     return join(
         element("header", element("h2", job.record.title), _sign(job), element("p", _standing(screen, job))),
-        element("div", *_buttons(job), class_="buttons"),
+        _phases(screen.live),
+        _now(screen),
+        element("div", *_buttons(screen, job), class_="buttons"),
         curves_html(screen.epochs) if isinstance(job.record.asked, TrainAsked) else None,
+        _sub_runs(screen.sub_runs) if isinstance(job.record.asked, CompareAsked) else None,
         element("h3", "Command"),
-        element("p", element("code", shlex.join(job.command))),
+        _command(shlex.join(job.command)),
         element("h3", "Last words"),
         element("pre", "\n".join(screen.output) or "nothing yet", id="job-output"),
+        element("h3", "Name and tags"),
+        _names(job),
     )
 
 
-def _facts(facts: SetFacts | None) -> Markup | None:
-    if facts is None:
+def _command(words: str) -> Markup:
+    return element("p", element("code", words), " ", element("button", "Copy", type="button", data_copy=words))
+
+
+def _phases(found: Live | None) -> Markup | None:
+    """The phases side by side, filled as far as they are."""
+    if found is None or not found.phases:
         return None
-    rows = (
-        ("Images", f"{facts.images} of {facts.size} pixels"),
-        ("Patients", str(facts.patients)),
-        ("Breasts", f"{facts.breasts}, {facts.positives} with a cancer ({facts.positives / facts.breasts:.1%})"),
-        ("Views", ", ".join(f"{view} {count}" for view, count in facts.views)),
-        ("Machines", str(facts.machines) if facts.machines else "not stated"),
-        ("Age missing", f"{facts.ages_missing} images"),
-        ("Source", ", ".join(facts.sources)),
+    total = sum(epochs for _, _, epochs in found.phases)
+    blocks = [
+        element(
+            "li",
+            element("b", name),
+            element("progress", value=str(done), max=str(epochs)),
+            element("span", f"{done} of {epochs} epochs"),
+            style=f"flex-grow: {max(epochs / total, 0.12):.3f}",
+        )
+        for name, done, epochs in found.phases
+    ]
+    return element("ol", *blocks, class_="timeline", id="job-phases")
+
+
+def _now(screen: Screen) -> Markup | None:
+    """What is going on, and the figures of the last epoch."""
+    found = screen.live
+    if found is None:
+        return None
+    last = screen.epochs[-1] if screen.epochs else None
+    rows: list[tuple[str, str]] = []
+    rows += [("Now", _step(step.what, step.done, step.total)) for step in found.steps if step.what]
+    if found.left is not None:
+        rows.append(("Time left", f"about {duration(found.left)} of training"))
+    if last is not None and last.images_per_s is not None:
+        rows.append(("Speed", f"{last.images_per_s:.1f} images/s"))
+    if last is not None and last.learning_rates:
+        rates = ", ".join(f"{group} {rate:.2g}" for group, rate in last.learning_rates.items())
+        rows.append(("Learning rates", rates))
+    if found.device:
+        rows.append(("Device", found.device))
+    if found.memory is not None:
+        rows.append(("Memory", f"{found.memory / 2**30:.1f} GiB"))
+    return element("dl", *(join(element("dt", name), element("dd", value)) for name, value in rows), id="job-now")
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit that a person would use."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _step(what: str, done: float, total: float | None) -> str:
+    return what if not total else f"{what}, {done:.0f} of {total:.0f}"
+
+
+def _sub_runs(found: Sequence[SubRun]) -> Markup:
+    lines = [
+        element("tr", element("td", run.name), element("td", run.state), element("td", f"{len(run.epochs)} epochs"))
+        for run in found
+    ]
+    return join(
+        element("h3", "Runs"),
+        element("table", element("tbody", *lines), id="sub-runs"),
+        overlay_html([(run.name, run.epochs) for run in found if run.epochs][-8:], "epoch") if found else None,
     )
-    pairs = [join(element("dt", name), element("dd", value)) for name, value in rows]
-    return element("dl", *pairs, id="set-facts")
 
 
-def _phantoms() -> Markup:
-    def entry(name: str, title: str, value: str) -> Markup:
-        return element("label", element("span", title), element("input", type="text", name=name, value=value))
-
+def _names(job: Job) -> Markup:
+    title = element("input", type="text", name="title", value=job.record.title, aria_label="Name")
+    tags = ", ".join(job.record.tags)
     return element(
         "form",
-        entry("name", "Name", "phantoms"),
-        entry("studies", "Exams", "200"),
-        entry("prevalence", "With a cancer, %", "40"),
-        entry("size", "Rows x columns", "512x320"),
-        entry("seed", "Seed", "1"),
-        element("button", "Make", type="submit"),
-        data_action="phantoms",
-        class_="make",
+        title,
+        element("input", type="text", name="tags", value=tags, placeholder="tags, with commas", aria_label="Tags"),
+        element("button", "Keep", type="submit"),
+        data_action="describe",
+        data_job=job.id,
+        data_draft=f"job-{job.id}",
+        class_="start",
     )
 
 
@@ -137,7 +181,7 @@ def _epochs(job: Job) -> int:
     return sum(int(phase["epochs"]) for phase in tomllib.loads(job.record.asked.recipe)["phases"])
 
 
-def _buttons(job: Job) -> list[Markup]:
+def _buttons(screen: Screen, job: Job) -> list[Markup]:
     def button(title: str, action: str, ask: str = "", kind: str = "") -> Markup:
         return element(
             "button",
@@ -156,7 +200,10 @@ def _buttons(job: Job) -> list[Markup]:
         found.append(button("Carry on", "resume", kind="primary"))
     if job.state == "finished" and isinstance(job.record.asked, TrainAsked):
         found.append(button("Take into the models", "adopt", kind="primary"))
-    if isinstance(job.record.asked, TrainAsked):
+    if screen.report:
+        address = f"/mammo/job/{job.id}/report"
+        found.append(element("a", "Open the report", href=address, target="_blank", rel="noopener", class_="button"))
+    if not isinstance(job.record.asked, PhantomAsked | PrepareAsked):
         found.append(button("Edit a copy", "clone"))
     if job.state not in ("running", "stopping"):
         ask = f"Delete {job.record.title!r} with everything that it has written?"

@@ -38,6 +38,24 @@ class TrainAsked(Settings):
         return {RECIPE: self.recipe}
 
 
+class EstimateAsked(Settings):
+    """Measure on this machine how long a recipe would take."""
+
+    kind: Literal["estimate"] = "estimate"
+    data: str
+    """Folder of the prepared set."""
+    recipe: str
+    """The whole recipe as TOML."""
+
+    def words(self, folder: Path) -> tuple[str, ...]:
+        """Command line after ``mammo``."""
+        return ("estimate", str(folder / RECIPE), self.data, "--json", str(folder / "estimate.json"))
+
+    def files(self) -> dict[str, str]:
+        """Files that the command reads, by name."""
+        return {RECIPE: self.recipe}
+
+
 class CompareAsked(Settings):
     """Run the arms of a plan."""
 
@@ -102,7 +120,7 @@ class PhantomAsked(Settings):
         return {}
 
 
-Asked = Annotated[TrainAsked | CompareAsked | PrepareAsked | PhantomAsked, Field(discriminator="kind")]
+Asked = Annotated[TrainAsked | EstimateAsked | CompareAsked | PrepareAsked | PhantomAsked, Field(discriminator="kind")]
 
 
 def check_words(asked: Asked, folder: Path) -> None:

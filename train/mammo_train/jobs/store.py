@@ -22,7 +22,7 @@ from mammo_core.settings import Settings
 from mammo_train.jobs.asked import RUN, Asked, check_words
 from mammo_train.run import STATUS, STOP, Status, is_live, read_status, request_stop
 
-JOB, OUTPUT = "job.json", "output.log"
+JOB, OUTPUT, SETTINGS = "job.json", "output.log", "settings.json"
 _TITLE_LIMIT, _TAG_LIMIT = 120, 40
 _TAIL_BYTES = 64_000
 
@@ -39,6 +39,12 @@ class Record(Settings):
     """ISO 8601 in UTC, to the microsecond: jobs are started in this order."""
     tags: tuple[str, ...] = ()
     asked: Asked
+
+
+class _JobSettings(Settings):
+    """What ``settings.json`` beside the jobs holds."""
+
+    at_once: int = Field(default=1, ge=0, le=64)
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,19 @@ class Jobs:
         # Last: a job is there when this is.
         self._write(job_id, record)
         return self.get(job_id)
+
+    def at_once(self) -> int:
+        """How many jobs may run at once; one where nobody has said."""
+        try:
+            return _JobSettings.model_validate_json((self.folder / SETTINGS).read_bytes()).at_once
+        except (OSError, ValidationError):
+            return 1
+
+    def run_at_once(self, number: int) -> None:
+        """Let so many jobs run at once from now on, 0 to 64; what runs already goes on. InputError for any other."""
+        if not 0 <= number <= 64:
+            raise InputError("jobs at once", f"{number} is not among 0 to 64")
+        write_atomic(self.folder / SETTINGS, _JobSettings(at_once=number).model_dump_json().encode())
 
     def describe(self, job_id: str, title: str, tags: tuple[str, ...]) -> Job:
         """Give a job another title and other tags."""

@@ -22,6 +22,7 @@ _POLL_SECONDS = 0.5
 _SAID = "mammo: "
 """How a command begins the line that says what was wrong."""
 ASKED = "asked to by a person"
+_MEMORY_WORDS = ("out of memory", "can't allocate memory")
 
 
 def work(folder: Path) -> None:
@@ -30,19 +31,21 @@ def work(folder: Path) -> None:
     with claimed(folder), _told():
         started = (folder / OUTPUT).stat().st_size if (folder / OUTPUT).exists() else 0
         with _stopping(folder, record) as asked:
-            code = _run(record.asked.words(folder))
+            code = _run(record.asked.words(folder), folder)
         if asked.is_set():
             raise Stopped(ASKED, 0)
         if code:
             raise InputError("mammo", _last_word(folder / OUTPUT, started) or f"ended with code {code}")
 
 
-def _run(words: tuple[str, ...]) -> int:
-    """Run a command of ``mammo`` in this process; return its exit code."""
+def _run(words: tuple[str, ...], folder: Path) -> int:
+    """Run a command of ``mammo`` in this process, how far it is being said in ``folder``; return its exit code."""
     from mammo_train.cli import app
+    from mammo_train.console import followed
 
     try:
-        found = typer.main.get_command(app).main(list(words), standalone_mode=False)
+        with followed(folder):
+            found = typer.main.get_command(app).main(list(words), standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -94,7 +97,10 @@ def _told() -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise InputError("disk", "is full: free some space, then carry the job on") from error
         raise
-    except MemoryError as error:
+    except (MemoryError, RuntimeError) as error:
+        # torch says the same of a GPU and of the main memory in errors of its own.
+        if not isinstance(error, MemoryError) and not any(word in str(error) for word in _MEMORY_WORDS):
+            raise
         raise InputError("memory", "was not enough; smaller batches or pictures need less") from error
 
 

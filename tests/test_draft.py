@@ -7,18 +7,23 @@ import pytest
 
 from mammo_core.errors import InputError
 from mammo_core.phases import Phase
-from mammo_gui.recipe_form import bundled_draft, draft_of, typed, with_phase
-from mammo_gui.training import PhaseFacts
+from mammo_gui.draft import Draft, draft_of, typed, with_item
+from mammo_gui.training import PhaseFacts, plan_draft
 from mammo_gui.views.recipe import form_html, timeline_html
+from mammo_train.plan import load_plan
 from mammo_train.recipe import Recipe, bundled_recipes, dump_recipe, load_recipe
+
+
+def bundled_draft(name: str) -> Draft:
+    return draft_of("recipe", dump_recipe(load_recipe(name)))
 
 
 @pytest.mark.parametrize("name", sorted(bundled_recipes()))
 def test_every_bundled_recipe_goes_through_the_form_unchanged(name: str) -> None:
     draft = bundled_draft(name)
     assert draft.recipe == load_recipe(name)
-    assert draft_of(dump_recipe(draft.recipe)).recipe == draft.recipe
-    html = form_html(draft)
+    assert draft_of("recipe", dump_recipe(draft.recipe)).recipe == draft.recipe
+    html = form_html(draft, ())
     for number in range(len(draft.recipe.phases)):
         for field in Phase.model_fields:
             if field not in ("subset", "augmentation"):
@@ -49,7 +54,7 @@ def test_what_is_typed_is_checked_by_the_recipes_own_model() -> None:
     assert "greater than or equal to 1" in bad.problems["phases.0.epochs"]
     worse = typed(bad, "phases.1.learning_rate", "<fast>")
     assert set(worse.problems) >= {"phases.0.epochs", "phases.1.learning_rate"}
-    html = form_html(worse)
+    html = form_html(worse, ())
     assert html.count("to correct") == 2, "each phase says so from outside"
     assert "&lt;fast&gt;" in html
     assert "<fast>" not in html
@@ -63,21 +68,21 @@ def test_what_is_typed_is_checked_by_the_recipes_own_model() -> None:
 def test_phases_are_copied_moved_and_removed() -> None:
     draft = bundled_draft("warmup_then_full")
     names = [phase.name for phase in draft.recipe.phases]
-    copied = with_phase(draft, 0, "copy")
+    copied = with_item(draft, "phases", 0, "copy")
     assert [phase.name for phase in copied.recipe.phases] == [names[0], f"{names[0]}_2", names[1]]
-    assert [phase.name for phase in with_phase(draft, 0, "down").recipe.phases] == names[::-1]
-    removed = with_phase(draft, 0, "remove")
+    assert [phase.name for phase in with_item(draft, "phases", 0, "down").recipe.phases] == names[::-1]
+    removed = with_item(draft, "phases", 0, "remove")
     assert [phase.name for phase in removed.recipe.phases] == names[1:]
-    none = with_phase(removed, 0, "remove")
+    none = with_item(removed, "phases", 0, "remove")
     assert none.recipe is None
     assert "phases" in none.problems
     for number, action in ((5, "copy"), (0, "explode")):
         with pytest.raises(InputError, match="cannot be done"):
-            with_phase(draft, number, action)
+            with_item(draft, "phases", number, action)
 
 
 def test_the_help_is_the_fields_own_docstring_and_choices_are_the_models() -> None:
-    html = unescape(form_html(bundled_draft("single_stage")))
+    html = unescape(form_html(bundled_draft("single_stage"), ()))
     for field in ("batch_size", "learning_rate", "ema"):
         assert (Phase.model_fields[field].description or "nothing") in html
     assert "(more than 0, at most 10)" in html
@@ -88,9 +93,30 @@ def test_the_help_is_the_fields_own_docstring_and_choices_are_the_models() -> No
 
 def test_the_timeline_shows_subsets_with_their_prevalence() -> None:
     draft = bundled_draft("warmup_then_full")
-    html = timeline_html(draft, (PhaseFacts(10, 5), PhaseFacts(200, 4)))
+    html = timeline_html(draft, (PhaseFacts(10, 5, 4000.0), PhaseFacts(200, 4, None)))
     assert "10 images, 50.0% positive" in html
+    assert "about 67 min here" in html
     assert "200 images, 2.0% positive" in html
     epochs = [phase.epochs for phase in draft.recipe.phases]
     assert [int(each) for each in re.findall(r'data-epochs="(\d+)"', html)] == epochs
     assert "comes back when the recipe is right" in timeline_html(typed(draft, "phases.0.epochs", "0"), ())
+
+
+def test_a_plan_is_edited_like_a_recipe() -> None:
+    draft = plan_draft("study")
+    assert draft.plan == load_plan("study")
+    html = form_html(draft, ("single_stage", "mine"))
+    assert '<option value="mine">' in html
+    assert '<option value="single_stage" selected>' in html
+    assert html.count('data-how="remove"') == len(draft.plan.arms) + len(draft.plan.questions)
+    edited = typed(draft, "arms.0.recipe", "mine")
+    edited = typed(typed(edited, "budget.passes", "2"), "arms.0.overrides", '["backbone=resnet18"]')
+    assert (edited.plan.arms[0].recipe, edited.plan.budget.passes) == ("mine", 2.0)
+    assert edited.plan.arms[0].overrides == ("backbone=resnet18",)
+    asked = with_item(draft, "questions", 0, "add")
+    assert asked.plan is None, "an empty question is not right yet"
+    last = len(draft.plan.questions)
+    assert {f"questions.{last}.a", f"questions.{last}.b"} <= set(asked.problems)
+    assert with_item(asked, "questions", last, "remove").plan == draft.plan
+    with pytest.raises(InputError, match="phases"):
+        with_item(draft, "phases", 0, "copy")

@@ -1,0 +1,122 @@
+"""The table of runs as HTML, and the curves of several drawn over one another."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mammo_gui.evidence import Epoch
+from mammo_gui.markup import Markup, element, join
+from mammo_gui.training import Run, Screen
+from mammo_gui.views.chart import Axes, Shape, chart, line, rounded_up
+from mammo_gui.views.words import moment_words
+
+_COLUMNS = {
+    "name": "Run",
+    "state": "State",
+    "data": "Set",
+    "roc_auc": "ROC-AUC",
+    "pr_auc": "PR-AUC",
+    "epochs": "Epochs",
+    "seconds": "Minutes",
+    "made": "Made",
+}
+COLOURS = 8
+"""Runs that can be told apart by their colours."""
+
+
+def runs_html(screen: Screen) -> Markup:
+    """Every training with its best epoch on validation, to be sorted, searched and laid over one another."""
+    if screen.desk.mode != "runs":
+        return Markup("")
+    desk = screen.desk
+    search = element(
+        "input", type="text", name="words", value=desk.words, data_action="words", placeholder="name, tag or state"
+    )
+    if not screen.runs and not desk.words:
+        return element("p", "No run was begun here yet.", class_="dim")
+    heads = [element("th", "", title="Draw its curves"), *(_head(screen, name) for name in _COLUMNS)]
+    chosen = [run for run in screen.runs if run.job.id in desk.overlay]
+    rows = [_row(run, desk.overlay) for run in screen.runs]
+    about = "ROC-AUC and PR-AUC are those of validation breasts at each run's best epoch, which chose its checkpoint."
+    return join(
+        element("label", element("span", "Search"), search, class_="field"),
+        element("table", element("thead", element("tr", *heads)), element("tbody", *rows), id="runs"),
+        element("p", about, class_="dim"),
+        _axis(desk.by) if chosen else None,
+        overlay_html([(run.job.record.title, run.epochs) for run in chosen], desk.by) if chosen else None,
+    )
+
+
+def overlay_html(curves: Sequence[tuple[str, Sequence[Epoch]]], by: str) -> Markup:
+    """Validation loss and ROC-AUC of several runs, by epoch or by seconds since each began."""
+    curves = [(name, epochs) for name, epochs in curves if epochs][:COLOURS]
+    if not curves:
+        return element("p", "None of them has an epoch yet.", class_="dim")
+    columns = [
+        (name, _column(epochs, by), _column(epochs, "validation_loss"), _column(epochs, "roc_auc"))
+        for name, epochs in curves
+    ]
+    end = rounded_up(float(max(np.nanmax(x) for _, x, _, _ in columns)))
+    highest = rounded_up(float(max(np.nanmax([*loss, 0.0]) for _, _, loss, _ in columns)))
+    title = "seconds" if by == "seconds" else "epoch"
+    losses = Axes(title, "loss on validation", (0.0, end), (0.0, highest), percent=False)
+    areas = Axes(title, "ROC-AUC on validation", (0.0, end), (0.4, 1.0), percent=False)
+    drawn_losses: list[Shape] = []
+    drawn_areas: list[Shape] = []
+    for number, (name, x, loss, area) in enumerate(columns):
+        drawn_losses.append(line(losses, x, loss, f"run{number}", name))
+        drawn_areas.append(line(areas, x, area, f"run{number}", name))
+    return element(
+        "div",
+        chart("overlay-loss", "Validation loss", losses, *drawn_losses),
+        chart("overlay-areas", "ROC-AUC on validation", areas, *drawn_areas),
+        class_="charts",
+    )
+
+
+def _head(screen: Screen, name: str) -> Markup:
+    arrow = (" ▲" if screen.desk.rising else " ▼") if screen.desk.sort == name else ""
+    button = element("button", f"{_COLUMNS[name]}{arrow}", type="button", data_action="sort", data_by=name)
+    return element("th", button)
+
+
+def _row(run: Run, overlay: Sequence[str]) -> Markup:
+    job, best = run.job, run.best
+    tick = element(
+        "input",
+        type="checkbox",
+        data_action="overlay",
+        data_job=job.id,
+        checked=job.id in overlay,
+        aria_label=f"Draw the curves of {job.record.title}",
+    )
+    name = element("button", job.record.title, type="button", data_action="job", data_job=job.id)
+    tags = [element("i", tag, class_="tag") for tag in job.record.tags]
+    seconds = (run.epochs[-1].seconds or 0.0) if run.epochs else 0.0
+    cells = (
+        job.state,
+        Path(run.data).name,
+        _figure(None if best is None else best.roc_auc),
+        _figure(None if best is None else best.pr_auc),
+        str(len(run.epochs)),
+        f"{seconds / 60:.1f}",
+        moment_words(job.record.made_at),
+    )
+    return element("tr", element("td", tick), element("td", name, *tags), *(element("td", cell) for cell in cells))
+
+
+def _axis(by: str) -> Markup:
+    options = [element("option", name, value=name, selected=name == by) for name in ("epoch", "seconds")]
+    select = element("select", *options, name="by", data_action="by", aria_label="Curves by")
+    return element("label", element("span", "Curves by"), select, class_="field")
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _column(epochs: Sequence[Epoch], field: str) -> NDArray[np.float64]:
+    found = [getattr(epoch, field) for epoch in epochs]
+    return np.array([np.nan if value is None else value for value in found], float)
