@@ -228,6 +228,20 @@ def test_the_time_of_a_recipe_is_measured_as_a_job(training: Training, desk: Des
     assert training.screen(other).phases[0].seconds is None, "it was measured for another recipe"
 
 
+def test_new_jobs_run_on_the_cluster_that_is_named(training: Training, desk: Desk) -> None:
+    pytest.importorskip("ray")
+    training.jobs.run_on("http://127.0.0.1:8265", 4)
+    job = training.start(desk, "There")
+    assert (job.record.cluster, job.record.workers) == ("http://127.0.0.1:8265", 4)
+    shown = job_html(training.screen(replace(desk, job=job.id)))
+    assert "http://127.0.0.1:8265, 4 processes" in shown
+    assert training.estimate(desk).record.cluster == "", "what is measured here says nothing of the cluster"
+    training.jobs.run_on("", 4)
+    assert training.start(desk, "Here").record.cluster == ""
+    with pytest.raises(InputError, match="processes: 0 is not among 1 to 1024"):
+        training.jobs.run_on("", 0)
+
+
 def test_how_many_run_at_once_is_kept(training: Training) -> None:
     assert training.jobs.at_once() == 1
     training.jobs.run_at_once(3)

@@ -65,7 +65,8 @@ def sub_runs(job: Job) -> tuple[SubRun, ...]:
         except InputError:
             status = None
         state: str = "waiting" if status is None else status.state
-        if status is not None and state == "running" and not is_live(status):
+        # A process of another machine cannot be looked for here.
+        if status is not None and state == "running" and not job.record.cluster and not is_live(status):
             state = "died"
         found.append(SubRun(folder.name, state, evidence_of(folder, "").epochs))
     return tuple(found)
@@ -99,7 +100,7 @@ def _left(phases: Sequence[tuple[str, int, int]], epochs: Sequence[Epoch]) -> fl
 
 def _memory(job: Job) -> int | None:
     status = read_status(job.folder)
-    if status is None or not is_live(status):
+    if status is None or job.record.cluster or not is_live(status):
         return None
     try:
         process = psutil.Process(status.pid)

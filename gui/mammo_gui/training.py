@@ -19,7 +19,7 @@ from mammo_gui.live import Live, SubRun, live, sub_runs
 from mammo_gui.saved_recipes import Recipes
 from mammo_gui.sets import SetFacts, Sets, facts_of
 from mammo_train.jobs.asked import CompareAsked, EstimateAsked, PhantomAsked, PrepareAsked, TrainAsked
-from mammo_train.jobs.store import Job, Jobs
+from mammo_train.jobs.store import Job, Jobs, JobSettings
 
 if TYPE_CHECKING:
     from mammo_train.estimate import Estimate
@@ -104,7 +104,7 @@ class Screen:
     phases: tuple[PhaseFacts, ...]
     """One for each phase of the recipe; none where it or the set is not there."""
     jobs: tuple[Job, ...]
-    at_once: int
+    settings: JobSettings
     shown: Job | None
     epochs: tuple[Epoch, ...]
     live: Live | None
@@ -148,7 +148,7 @@ class Training:
             facts=None if data is None else facts_of(data, split),
             phases=() if data is None else _phases(draft, data, self._estimated(draft, desk.data, jobs)),
             jobs=jobs,
-            at_once=self.jobs.at_once(),
+            settings=self.jobs.settings(),
             shown=shown,
             epochs=epochs,
             live=None if shown is None else live(shown, epochs),
@@ -175,7 +175,7 @@ class Training:
             asked = PrepareAsked.model_validate(fields)
         except ValidationError as error:
             raise _first_problem(error) from None
-        return self.jobs.add(f"Prepare: {name}", asked)
+        return self._add(f"Prepare: {name}", asked)
 
     def start(self, desk: Desk, title: str) -> Job:
         """Queue a run of the recipe, or of the plan, on the chosen set; InputError where something is not right yet."""
@@ -190,7 +190,7 @@ class Training:
         if recipe is not None:
             self._check_files(recipe)
         asked = TrainAsked(data=desk.data, recipe=write_toml(settings))
-        return self.jobs.add(title.strip() or str(settings.model_dump()["name"]), asked)
+        return self._add(title.strip() or str(settings.model_dump()["name"]), asked)
 
     def estimate(self, desk: Desk) -> Job:
         """Let the time of each phase be measured on the chosen set."""
@@ -245,7 +245,12 @@ class Training:
         if plan.split.file:
             self.sets.inside(plan.split.file)
         asked = CompareAsked(data=desk.data, plan=dump_plan(plan.model_copy(update={"arms": arms})))
-        return self.jobs.add(title.strip() or plan.name, asked)
+        return self._add(title.strip() or plan.name, asked)
+
+    def _add(self, title: str, asked: "PrepareAsked | TrainAsked | CompareAsked") -> Job:
+        """Queue what a cluster may do, where jobs are done now."""
+        settings = self.jobs.settings()
+        return self.jobs.add(title, asked, cluster=settings.cluster, workers=settings.workers)
 
     def _check_data(self, desk: Desk) -> None:
         if not desk.data or Path(desk.data) not in self.sets.all():

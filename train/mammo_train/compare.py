@@ -102,7 +102,7 @@ def compare(plan: Plan, data: PreparedSet, out: Path, *, tell: Tell, note: Note)
     scores = []
     for number, trial in enumerate(asked):
         tell(RUNS_TOLD, number, len(asked))
-        scores.append(_scores_of(trial, plan, data, out, tell, note))
+        scores.append(scores_of(trial, plan, data, out, tell, note))
     tell(RUNS_TOLD, len(asked), len(asked))
     note("measuring")
     found = _found(plan, data, out, asked, scores)
@@ -113,7 +113,7 @@ def compare(plan: Plan, data: PreparedSet, out: Path, *, tell: Tell, note: Note)
     return found
 
 
-def _scores_of(trial: Trial, plan: Plan, data: PreparedSet, out: Path, tell: Tell, note: Note) -> NDArray[np.float64]:
+def scores_of(trial: Trial, plan: Plan, data: PreparedSet, out: Path, tell: Tell, note: Note) -> NDArray[np.float64]:
     """Scores of the held-out images in the order of their rows: of a finished run, else after making it."""
     run = out / trial.folder
     rows = trial.split.rows(data.table, trial.part)

@@ -6,7 +6,7 @@ Knows nothing of what the commands do.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -29,6 +29,17 @@ def followed(folder: Path) -> Iterator[None]:
         yield
     finally:
         _followed.pop()
+
+
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Ray cluster to work on, HOST:PORT or ray://HOST:PORT; its machines see the same folders.",
+        show_default=False,
+    ),
+]
+"""The option of every command that a Ray cluster can do."""
 
 
 class _Bar(Progress):

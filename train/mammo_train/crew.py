@@ -165,10 +165,11 @@ def _serve(pipe: Connection, work: Callable[[Any], Any], seconds: float, memory_
     with suppress(BrokenPipeError):
         pipe.send_bytes(b"{}")
         while (job := jobs.get()) is not None:
-            pipe.send_bytes(json.dumps(_done(work, json.loads(job))).encode())
+            pipe.send_bytes(json.dumps(done(work, json.loads(job))).encode())
 
 
-def _done(work: Callable[[Any], Any], job: Any) -> dict[str, Any]:
+def done(work: Callable[[Any], Any], job: Any) -> dict[str, Any]:
+    """Do one piece of work: its ``reply``, or the ``trouble`` with it in words."""
     try:
         return {"reply": work(job)}
     except InputError as error:

@@ -95,6 +95,15 @@ def joined() -> Iterator[World]:
         dist.destroy_process_group()
 
 
+def joined_already() -> World:
+    """See the processes that somebody else has joined, from this one; alone where nobody has."""
+    if not dist.is_initialized():
+        return World(device=_device(0))
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    # Where each process sees its own GPU alone, that is number 0 to it.
+    return World(dist.get_rank(), dist.get_world_size(), _device(local if local < torch.cuda.device_count() else 0))
+
+
 def _device(local: int) -> torch.device:
     """Choose a GPU of this machine by the process's number on it, Apple's, or the CPU."""
     if torch.cuda.is_available():

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mammo_core.errors import InputError
 from mammo_core.files import write_atomic
-from mammo_train.distributed import joined
+from mammo_train.distributed import World, joined
 from mammo_train.event_files import EventFiles
 from mammo_train.outcome import Spent, write_outcome
 from mammo_train.prepared_set import PreparedSet
@@ -39,6 +39,7 @@ def fit(
     tell: Tell | None = None,
     note: Callable[[str], None] | None = None,
     after: Callable[[Path], None] | None = None,
+    world: World | None = None,
 ) -> Path:
     """Train in the folder ``run`` and return its checkpoint.
 
@@ -50,11 +51,12 @@ def fit(
     process alone.
 
     Raises InputError where the folder holds another run or another process is at work in it, and `Stopped` where
-    somebody asked for that. Under ``torchrun`` all processes call this alike.
+    somebody asked for that. Under ``torchrun`` all processes call this alike, or with the ``world`` that others have
+    joined them to.
     """
     say = note or (lambda _text: None)
     show = tell or (lambda _what, _done, _total: None)
-    with joined() as world, _deterministic():
+    with joined() if world is None else nullcontext(world) as world, _deterministic():
         refuse_live(run)
         _check(recipe, split, run, resume=resume)
         finished = _finished(run)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from mammo_core.dicom import SMALLEST_BREAST
 from mammo_core.errors import InputError
@@ -112,6 +112,8 @@ def _grey(path: Path, name: str) -> tuple[NDArray[Any], str]:
         pixels = np.asarray(opened.convert("L") if opened.mode == "1" else opened)
     except InputError:
         raise
+    except UnidentifiedImageError:  # whose own words are an address in memory
+        raise InputError(name, "is not a whole PNG picture (it does not begin as one)") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(name, f"is not a whole PNG picture ({str(error)[:150]})") from error
     if pixels.ndim == 3 and opened.mode == "RGB" and bool((pixels == pixels[..., :1]).all()):

@@ -6,7 +6,7 @@ carried on, and nothing is converted twice. Knows nothing of the layouts of data
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -16,12 +16,14 @@ from mammo_core.errors import InputError
 from mammo_core.files import sha256_of, write_atomic
 from mammo_core.inputs import InputSettings
 from mammo_core.intake import Refusal
-from mammo_train.crew import answers
+from mammo_train.crew import Answer, answers
 from mammo_train.prepared_picture import Entry, job_of, prepare_image
 from mammo_train.prepared_set import TABLE, Record, Refused, Warned, claim, write_record
 from mammo_train.sources.listing import Source, SourceImage
 from mammo_train.table import counts, table_csv
 
+Answering = Callable[..., Generator[Answer]]
+"""Who does the work: called as `mammo_train.crew.answers` is, with None for as many workers as it has."""
 LEDGER = "ledger.jsonl"
 """One line per image: what it was made from, how large its files are, what was odd. Written as images are done."""
 
@@ -33,15 +35,16 @@ def prepare(
     *,
     bits: int = 8,
     workers: int | None = None,
+    answering: Answering | None = None,
     progress: Callable[[int, int], None] | None = None,
     tell: Callable[[Refusal], None] | None = None,
 ) -> Record:
     """Write ``source`` into ``out`` and return what ``prepared.json`` says in the end.
 
     Images that are there already, made from the same files, are kept. ``workers`` is the number of processes (all
-    cores if None). ``progress`` is called with the number of images done and their total, ``tell`` with every
-    refused file at once. Raises `InputError` where ``out`` holds something else or a set of other settings; a bad
-    file raises nothing.
+    cores if None), ``answering`` who does the work, by default those. ``progress`` is called with the number of images
+    done and their total, ``tell`` with every refused file at once. Raises `InputError` where ``out`` holds something
+    else or a set of other settings; a bad file raises nothing.
     """
     plain = inputs.model_copy(update={"mean": (0.0,), "std": (1.0,)})
     record = Record.model_validate({"source": source.name, "inputs": plain, "bits": bits, "notes": source.notes})
@@ -55,7 +58,12 @@ def prepare(
     done = len(kept)
     _call(progress, done, len(source.images))
     work = partial(prepare_image, inputs=plain, bits=bits, out=str(out))
-    found = answers(work, [job_of(image) for image in wanted], workers=workers or os.cpu_count() or 1)
+    asked = [job_of(image) for image in wanted]
+    found = (
+        answering(work, asked, workers=workers)
+        if answering
+        else answers(work, asked, workers=workers or os.cpu_count() or 1)
+    )
     with (out / LEDGER).open("ab") as ledger, closing(found):
         for answer in found:
             image = wanted[answer.index]

@@ -32,7 +32,7 @@ def build_train_tab(tab: gr.Tab, training: Training) -> None:
     with gr.Row(elem_classes="bench"):
         with gr.Column(elem_classes="bench-left"):
             data = html_panel("train-data", "data", "phantoms", "prepare", "register")
-            jobs = html_panel("train-jobs", "job", "at_once")
+            jobs = html_panel("train-jobs", "job", "at_once", "cluster")
         with gr.Column(elem_classes="bench-right"):
             start = html_panel("train-start", "mode", "base", "start", "save", "forget", "estimate")
             form = html_panel("train-form", "edit", "item")
@@ -51,6 +51,7 @@ def build_train_tab(tab: gr.Tab, training: Training) -> None:
         data.prepare: answers.prepare,
         data.register: answers.register,
         jobs.at_once: answers.at_once,
+        jobs.cluster: answers.cluster,
         start.mode: answers.mode,
         start.save: answers.save,
         start.forget: answers.forget,
@@ -149,6 +150,11 @@ class Answers:
     def at_once(self, now: Desk, fields: Fields) -> Desk:
         """Let another number of jobs run at once."""
         self._training.jobs.run_at_once(forms.number(fields, "value"))
+        return now
+
+    def cluster(self, now: Desk, fields: Fields) -> Desk:
+        """Let new jobs run somewhere else."""
+        self._training.jobs.run_on(forms.text_of(fields, "cluster"), forms.number(fields, "workers"))
         return now
 
     def mode(self, now: Desk, fields: Fields) -> Desk:
@@ -253,12 +259,8 @@ class Answers:
         return [
             screen.desk,
             data_html(screen),
-            join(
-                start_html(screen), timeline_html(screen.draft, screen.phases) if screen.desk.mode == "train" else None
-            ),
-            Markup("")
-            if screen.desk.edited is None or screen.desk.mode == "runs"
-            else form_html(screen.desk.edited, screen.recipes),
+            join(start_html(screen), _timeline(screen)),
+            _form(screen),
             jobs_html(screen),
             runs_html(screen),
             job_html(screen),

@@ -11,7 +11,7 @@ from mammo_gui.views.model_evidence import curves_html
 from mammo_gui.views.runs import overlay_html
 from mammo_gui.views.words import moment_words
 from mammo_train.jobs.asked import CompareAsked, PhantomAsked, PrepareAsked, TrainAsked
-from mammo_train.jobs.store import Job
+from mammo_train.jobs.store import Job, JobSettings
 
 _SIGNS = {
     "waiting": "",
@@ -26,14 +26,32 @@ _SIGNS = {
 
 
 def jobs_html(screen: Screen) -> Markup:
-    """Every job, the newest first, and the one that is looked at; how many run at once."""
-    number = element(
-        "input", type="text", name="at_once", value=str(screen.at_once), data_action="at_once", inputmode="numeric"
-    )
-    at_once = element("label", element("span", "At once"), number, class_="field at-once")
+    """Every job, the newest first, and the one that is looked at; how many run at once, and where."""
+    at_once = str(screen.settings.at_once)
+    number = element("input", type="text", name="at_once", value=at_once, data_action="at_once", inputmode="numeric")
+    here = element("label", element("span", "At once"), number, class_="field at-once")
     listed = [_line(job, job == screen.shown) for job in reversed(screen.jobs)]
     body = element("ul", *listed, class_="models", id="jobs") if listed else element("p", "None yet.", class_="dim")
-    return element("section", element("h3", "Jobs"), at_once, body)
+    return element("section", element("h3", "Jobs"), here, _where(screen.settings), body)
+
+
+def _where(settings: JobSettings) -> Markup:
+    """Where new jobs are done: this machine, or a cluster with so many processes for each training."""
+    address = element(
+        "input", type="text", name="cluster", value=settings.cluster, placeholder="http://host:8265", spellcheck="false"
+    )
+    workers = element("input", type="text", name="workers", value=str(settings.workers), inputmode="numeric")
+    form = element(
+        "form",
+        element("label", element("span", "Job server of a Ray cluster; empty: this machine"), address, class_="wide"),
+        element("label", element("span", "Processes per training"), workers),
+        element("button", "Use it", type="submit"),
+        data_action="cluster",
+        data_draft="cluster",
+        class_="make",
+    )
+    now = settings.cluster or "this machine"
+    return element("details", element("summary", f"New jobs run on {now}"), form, class_="where", data_key="where")
 
 
 def job_html(screen: Screen) -> Markup:
@@ -94,11 +112,18 @@ def _now(screen: Screen) -> Markup | None:
     if last is not None and last.learning_rates:
         rates = ", ".join(f"{group} {rate:.2g}" for group, rate in last.learning_rates.items())
         rows.append(("Learning rates", rates))
+    if screen.shown is not None and screen.shown.record.cluster:
+        rows.append(("Cluster", _cluster(screen.shown)))
     if found.device:
         rows.append(("Device", found.device))
     if found.memory is not None:
         rows.append(("Memory", f"{found.memory / 2**30:.1f} GiB"))
     return element("dl", *(join(element("dt", name), element("dd", value)) for name, value in rows), id="job-now")
+
+
+def _cluster(job: Job) -> str:
+    record = job.record
+    return f"{record.cluster}, {record.workers} processes" if record.workers > 1 else record.cluster
 
 
 def duration(seconds: float) -> str:

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from mammo_train.console import progress, told_apart
+from mammo_train.console import Cluster, progress, told_apart
 
 if TYPE_CHECKING:
     from mammo_train.comparison import Comparison
@@ -24,6 +24,7 @@ def compare(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change the plan, such as budget.passes=2; repeatable."),
     ] = None,
+    cluster: Cluster = None,
 ) -> None:
     """Train every arm of a plan within the same budget, and measure the differences.
 
@@ -57,6 +58,10 @@ def compare(
                 bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
             try:
+                if cluster is not None:
+                    from mammo_train.cluster.arms import run_on_cluster
+
+                    run_on_cluster(cluster, asked, prepared, out.resolve(), tell=show, note=note)
                 found = compared(asked, prepared, out, tell=show, note=note)
             except Stopped as stopped:
                 note(f"mammo: stopped, {stopped.reason}; give the same command again to carry on")

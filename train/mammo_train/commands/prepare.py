@@ -1,15 +1,18 @@
 """``mammo prepare``: a published data set into a folder to train on."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mammo_train.console import progress, told_apart
+from mammo_train.console import Cluster, progress, told_apart
 
 if TYPE_CHECKING:
     from mammo_core.intake import Refusal
+    from mammo_train.prepare import Answering
     from mammo_train.prepared_set import Record
 
 _LISTED = 20
@@ -39,6 +42,7 @@ def prepare(
     size: Annotated[str, typer.Option(metavar="HxW", help="Rows x columns of the pictures.")] = "512x320",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores if left out.")] = None,
     bits: Annotated[Bits, typer.Option(help="Bits of each pixel.")] = Bits.eight,
+    cluster: Cluster = None,
 ) -> None:
     """Turn a data set into pictures of breasts and one table, as training needs them.
 
@@ -70,8 +74,31 @@ def prepare(
                     bar.reset(task, total=total, completed=done)
                 bar.update(task, completed=done)
 
-            record = prepared(listed, out, inputs, bits=int(bits.value), workers=workers, progress=show, tell=tell)
+            with _workers(cluster) as answering:
+                record = prepared(
+                    listed,
+                    out.resolve(),
+                    inputs,
+                    bits=int(bits.value),
+                    workers=workers,
+                    answering=answering,
+                    progress=show,
+                    tell=tell,
+                )
     _print_result(record, out)
+
+
+@contextmanager
+def _workers(cluster: str | None) -> "Iterator[Answering | None]":
+    """Who does the work: processes of this machine (None), or a cluster's."""
+    if cluster is None:
+        yield None
+        return
+    from mammo_train.cluster.pictures import answers_of_cluster
+    from mammo_train.cluster.session import connected
+
+    with connected(cluster):
+        yield answers_of_cluster
 
 
 def _print_result(record: "Record", out: Path) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import Progress
 
-from mammo_train.console import progress, told_apart
+from mammo_train.console import Cluster, progress, told_apart
 
 if TYPE_CHECKING:
     from mammo_train.prepared_set import PreparedSet
@@ -29,6 +29,8 @@ def train(
     split: Annotated[
         Path | None, typer.Option(help="CSV file of the patients' parts, instead of the recipe's.")
     ] = None,
+    cluster: Cluster = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that train together on the cluster.")] = 1,
 ) -> None:
     """Train a model: the phases of RECIPE one after the other, then calibration, operating point and evaluation.
 
@@ -43,7 +45,8 @@ def train(
 
         wanted, prepared = load_recipe(recipe, change or ()), open_prepared(data)
         try:
-            _train(wanted, prepared, _split(wanted, prepared, run, split, resume=resume), run, resume=resume)
+            divided = _split(wanted, prepared, run, split, resume=resume)
+            _train(wanted, prepared, divided, run, resume=resume, cluster=cluster, workers=workers)
         except Stopped as stopped:
             typer.echo(f"mammo: stopped, {stopped.reason}; carry on with --resume", err=True)
             raise typer.Exit(_SIGNALLED + stopped.signal if stopped.signal else 0) from None
@@ -61,7 +64,16 @@ def _split(recipe: "Recipe", data: "PreparedSet", run: Path, file: Path | None, 
     return make_split(data.table, recipe.split)
 
 
-def _train(recipe: "Recipe", data: "PreparedSet", split: "Split", run: Path, *, resume: bool) -> None:
+def _train(
+    recipe: "Recipe",
+    data: "PreparedSet",
+    split: "Split",
+    run: Path,
+    *,
+    resume: bool,
+    cluster: str | None,
+    workers: int,
+) -> None:
     """Train and evaluate with a bar for each thing that is going on."""
     from mammo_train.distributed import speaks
     from mammo_train.evaluate import evaluate
@@ -79,7 +91,14 @@ def _train(recipe: "Recipe", data: "PreparedSet", split: "Split", run: Path, *, 
         def after(checkpoint: Path) -> None:
             evaluate(checkpoint, data, run, split=split, tell=going.tell)
 
-        checkpoint = fit(recipe, data, split, run, resume=resume, tell=going.tell, note=note, after=after)
+        if cluster is None:
+            checkpoint = fit(recipe, data, split, run, resume=resume, tell=going.tell, note=note, after=after)
+        else:
+            from mammo_train.cluster.training import fit_on_cluster
+
+            checkpoint = fit_on_cluster(
+                cluster, workers, recipe, data, split, run, resume=resume, tell=going.tell, note=note
+            )
     typer.echo(f"checkpoint  {checkpoint}")
     typer.echo(f"report      {run / 'evaluation.html'}")
 

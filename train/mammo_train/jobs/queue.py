@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 
 from mammo_core.errors import InputError
+from mammo_train.jobs.remote import look_after
 from mammo_train.jobs.store import OUTPUT, Job, Jobs, say
 from mammo_train.run import locked
 
@@ -45,7 +46,10 @@ class Queue:
         with (self._jobs.folder / _LOCK).open("a+b") as lock:
             if not locked(lock):
                 return  # another server is at it
-            jobs = self._jobs.all()
+            everywhere = self._jobs.all()
+            for job in [job for job in everywhere if job.record.cluster]:
+                look_after(job)  # the cluster has a queue of its own
+            jobs = [job for job in everywhere if not job.record.cluster]
             free = self._at_once() - sum(job.state in ("running", "stopping") for job in jobs)
             for job in [job for job in jobs if job.state == "waiting"][: max(free, 0)]:
                 self._begin(job)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import psutil
 from pydantic import Field, ValidationError
@@ -19,10 +20,13 @@ from pydantic import Field, ValidationError
 from mammo_core.errors import InputError
 from mammo_core.files import private_folder, write_atomic
 from mammo_core.settings import Settings
+from mammo_train.cluster.session import require_ray
 from mammo_train.jobs.asked import RUN, Asked, check_words
 from mammo_train.run import STATUS, STOP, Status, is_live, read_status, request_stop
 
 JOB, OUTPUT, SETTINGS = "job.json", "output.log", "settings.json"
+TROUBLE = "trouble.txt"
+"""In the folder of a job that a cluster does: why nothing is known of it at the moment."""
 _TITLE_LIMIT, _TAG_LIMIT = 120, 40
 _TAIL_BYTES = 64_000
 
@@ -39,12 +43,21 @@ class Record(Settings):
     """ISO 8601 in UTC, to the microsecond: jobs are started in this order."""
     tags: tuple[str, ...] = ()
     asked: Asked
+    cluster: str = ""
+    """Address of the job server of a Ray cluster that does it, such as http://host:8265; empty: this machine."""
+    workers: int = Field(default=1, ge=1)
+    """Processes that train together on the cluster."""
 
 
-class _JobSettings(Settings):
+class JobSettings(Settings):
     """What ``settings.json`` beside the jobs holds."""
 
     at_once: int = Field(default=1, ge=0, le=64)
+    """How many jobs may run at once on this machine."""
+    cluster: str = ""
+    """Job server of the Ray cluster that is given new jobs; empty: this machine does them."""
+    workers: int = Field(default=1, ge=1, le=1024)
+    """Processes that train together on the cluster."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +69,7 @@ class Job:
     record: Record
     state: State
     reason: str
-    """Why it ended, in words; empty while it did not."""
+    """Why it ended, or why nothing is known of it at the moment, in words."""
     changed: str
     """When the state was written, ISO 8601 in UTC; empty while it waits."""
 
@@ -96,12 +109,13 @@ class Jobs:
             raise InputError(f"job {job_id[:40]!r}", "is not here; it may have been deleted")
         return found
 
-    def add(self, title: str, asked: Asked, tags: tuple[str, ...] = ()) -> Job:
+    def add(self, title: str, asked: Asked, tags: tuple[str, ...] = (), *, cluster: str = "", workers: int = 1) -> Job:
         """Keep a job that waits its turn. InputError for a title or words that cannot be."""
         job_id = secrets.token_hex(6)
         folder = self.folder / job_id
         check_words(asked, folder)
-        record = _record(title, tags, asked, datetime.now(UTC).isoformat())
+        made = _record(title, tags, asked, datetime.now(UTC).isoformat())
+        record = made.model_copy(update={"cluster": cluster, "workers": workers})
         folder.mkdir(mode=0o700)
         for name, text in asked.files().items():
             write_atomic(folder / name, text.encode())
@@ -109,23 +123,40 @@ class Jobs:
         self._write(job_id, record)
         return self.get(job_id)
 
-    def at_once(self) -> int:
-        """How many jobs may run at once; one where nobody has said."""
+    def settings(self) -> JobSettings:
+        """How many run at once, and where; one on this machine where nobody has said."""
         try:
-            return _JobSettings.model_validate_json((self.folder / SETTINGS).read_bytes()).at_once
+            return JobSettings.model_validate_json((self.folder / SETTINGS).read_bytes())
         except (OSError, ValidationError):
-            return 1
+            return JobSettings()
+
+    def at_once(self) -> int:
+        """How many jobs may run at once on this machine."""
+        return self.settings().at_once
 
     def run_at_once(self, number: int) -> None:
         """Let so many jobs run at once from now on, 0 to 64; what runs already goes on. InputError for any other."""
         if not 0 <= number <= 64:
             raise InputError("jobs at once", f"{number} is not among 0 to 64")
-        write_atomic(self.folder / SETTINGS, _JobSettings(at_once=number).model_dump_json().encode())
+        self._keep(self.settings().model_copy(update={"at_once": number}))
+
+    def run_on(self, cluster: str, workers: int) -> None:
+        """Hand new jobs to the cluster with this job server from now on; empty: to this machine.
+
+        InputError for an address that is none, for more than 1024 ``workers``, and where Ray is not installed.
+        """
+        if cluster:
+            _check_address(cluster)
+            require_ray()
+        if not 1 <= workers <= 1024:
+            raise InputError("processes", f"{workers} is not among 1 to 1024")
+        self._keep(self.settings().model_copy(update={"cluster": cluster, "workers": workers}))
 
     def describe(self, job_id: str, title: str, tags: tuple[str, ...]) -> Job:
         """Give a job another title and other tags."""
         record = self.get(job_id).record
-        self._write(job_id, _record(title, tags, record.asked, record.made_at))
+        named = _record(title, tags, record.asked, record.made_at)
+        self._write(job_id, record.model_copy(update={"title": named.title, "tags": named.tags}))
         return self.get(job_id)
 
     def stop(self, job_id: str) -> None:
@@ -142,7 +173,8 @@ class Jobs:
         if job.state not in ("stopped", "failed", "died"):
             raise InputError(job.record.title, f"is {job.state}: only what was stopped or failed can be carried on")
         (job.folder / STOP).unlink(missing_ok=True)
-        (job.folder / STATUS).unlink(missing_ok=True)
+        for name in (STATUS, TROUBLE):
+            (job.folder / name).unlink(missing_ok=True)
 
     def delete(self, job_id: str) -> None:
         """Remove a job with everything that it has written in its folder; InputError while it runs."""
@@ -168,8 +200,11 @@ class Jobs:
             record = Record.model_validate_json((folder / JOB).read_bytes())
         except (OSError, ValidationError):
             return None
-        state, reason, changed = _standing(folder)
+        state, reason, changed = _standing(folder, elsewhere=bool(record.cluster))
         return Job(job_id, folder, record, state, reason, changed)
+
+    def _keep(self, settings: JobSettings) -> None:
+        write_atomic(self.folder / SETTINGS, settings.model_dump_json().encode())
 
     def _write(self, job_id: str, record: Record) -> None:
         write_atomic(self.folder / job_id / JOB, record.model_dump_json(indent=1).encode())
@@ -183,7 +218,8 @@ def say(folder: Path, state: Literal["running", "stopped", "failed"], reason: st
     write_atomic(folder / STATUS, (status.model_dump_json(indent=1) + "\n").encode())
 
 
-def _standing(folder: Path) -> tuple[State, str, str]:
+def _standing(folder: Path, *, elsewhere: bool) -> tuple[State, str, str]:
+    """State, reason and time; a process ``elsewhere`` cannot be looked for here (see `mammo_train.jobs.remote`)."""
     try:
         status = read_status(folder)
     except InputError as error:
@@ -192,9 +228,21 @@ def _standing(folder: Path) -> tuple[State, str, str]:
         return "waiting", "", ""
     if status.state != "running":
         return status.state, status.reason, status.changed
-    if not is_live(status):
+    if not elsewhere and not is_live(status):
         return "died", DIED, status.changed
-    return ("stopping" if (folder / STOP).exists() else "running"), "", status.changed
+    trouble = (folder / TROUBLE).read_text(encoding="utf-8") if elsewhere and (folder / TROUBLE).exists() else ""
+    return ("stopping" if (folder / STOP).exists() else "running"), trouble, status.changed
+
+
+def _check_address(address: str) -> None:
+    """Raise InputError unless it is where a job server may be: http or https, a host, and a port if there is one."""
+    try:
+        parts = urlsplit(address)
+        right = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        right = False
+    if not right or parts.path.strip("/") or parts.query or parts.username is not None:
+        raise InputError("cluster", f"{address[:80]!r}: the job server's address is expected, such as http://host:8265")
 
 
 def _record(title: str, tags: tuple[str, ...], asked: Asked, made_at: str) -> Record:

@@ -4,6 +4,7 @@ It belongs to nobody: the app that started it may end, and another may ask it to
 """
 
 import errno
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import typer
 
 from mammo_core.errors import InputError
 from mammo_train.jobs.asked import RUN
+from mammo_train.jobs.remote import ELSEWHERE
 from mammo_train.jobs.store import JOB, OUTPUT, Record
 from mammo_train.run import STOP, Stopped, claimed, is_live, read_status, request_stop
 
@@ -25,17 +27,25 @@ ASKED = "asked to by a person"
 _MEMORY_WORDS = ("out of memory", "can't allocate memory")
 
 
-def work(folder: Path) -> None:
-    """Do the job in ``folder``; its ``status.json`` says in the end how it went."""
+def work(folder: Path, *, elsewhere: bool = False) -> None:
+    """Do the job in ``folder``, ``elsewhere`` on a cluster; its ``status.json`` says in the end how it went."""
     record = Record.model_validate_json((folder / JOB).read_bytes())
     with claimed(folder), _told():
         started = (folder / OUTPUT).stat().st_size if (folder / OUTPUT).exists() else 0
-        with _stopping(folder, record) as asked:
-            code = _run(record.asked.words(folder), folder)
+        with _stopping(folder, record, elsewhere=elsewhere) as asked:
+            code = _run((*record.asked.words(folder), *(_cluster_words(record) if elsewhere else ())), folder)
         if asked.is_set():
             raise Stopped(ASKED, 0)
         if code:
             raise InputError("mammo", _last_word(folder / OUTPUT, started) or f"ended with code {code}")
+
+
+def _cluster_words(record: Record) -> tuple[str, ...]:
+    """Let the command use the cluster on one of whose machines it runs, where it can."""
+    if record.asked.kind not in ("train", "compare", "prepare"):
+        return ()
+    workers = ("--workers", str(record.workers)) if record.asked.kind == "train" else ()
+    return ("--cluster", "auto", *workers)
 
 
 def _run(words: tuple[str, ...], folder: Path) -> int:
@@ -57,7 +67,7 @@ def _run(words: tuple[str, ...], folder: Path) -> int:
 
 
 @contextmanager
-def _stopping(folder: Path, record: Record) -> Iterator[threading.Event]:
+def _stopping(folder: Path, record: Record, *, elsewhere: bool) -> Iterator[threading.Event]:
     """Watch for the file ``stop`` while the block runs; the event says whether it came."""
     asked, over = threading.Event(), threading.Event()
 
@@ -65,7 +75,7 @@ def _stopping(folder: Path, record: Record) -> Iterator[threading.Event]:
         while not over.wait(_POLL_SECONDS):
             if (folder / STOP).exists() and not asked.is_set():
                 asked.set()
-                _pass_on(folder, record)
+                _pass_on(folder, record, elsewhere=elsewhere)
 
     thread = threading.Thread(target=watch, name="stop-watch", daemon=True)
     thread.start()
@@ -76,16 +86,22 @@ def _stopping(folder: Path, record: Record) -> Iterator[threading.Event]:
         thread.join()
 
 
-def _pass_on(folder: Path, record: Record) -> None:
+def _pass_on(folder: Path, record: Record, *, elsewhere: bool) -> None:
     """Ask whatever is at work: a training ends after its batch, anything else at once, with all it wrote whole."""
+    # A process on another machine cannot be looked for from here: its word is taken for it.
     runs = [folder / RUN, *(folder / RUN).glob("*"), *(folder / RUN).glob("*/*")]
-    live = [run for run in runs if run.is_dir() and (status := read_status(run)) is not None and is_live(status)]
+    live = [run for run in runs if run.is_dir() and _is_at_work(run, elsewhere=elsewhere)]
     for run in live:
         request_stop(run)
     if not live or record.asked.kind not in ("train", "compare"):
         import _thread
 
         _thread.interrupt_main()
+
+
+def _is_at_work(run: Path, *, elsewhere: bool) -> bool:
+    status = read_status(run)
+    return status is not None and (is_live(status) or (elsewhere and status.state == "running"))
 
 
 @contextmanager
@@ -118,4 +134,9 @@ def _last_word(output: Path, start: int) -> str:
 
 
 if __name__ == "__main__":
-    work(Path(sys.argv[1]))
+    if sys.argv[2:] == [ELSEWHERE]:
+        # The job server would keep what is printed to itself.
+        with (Path(sys.argv[1]) / OUTPUT).open("ab") as stream:
+            os.dup2(stream.fileno(), 1)
+            os.dup2(stream.fileno(), 2)
+    work(Path(sys.argv[1]), elsewhere=sys.argv[2:] == [ELSEWHERE])
