@@ -53,7 +53,8 @@ def started(library: Library, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
     workers: list[Worker] = []
 
     def start(load: Callable[[], Opinion]) -> Worker:
-        monkeypatch.setattr(Worker, "_loaded", lambda _: load())
+        monkeypatch.setattr(Worker, "_opinion", lambda _, _model: load())
+        monkeypatch.setattr(library, "waiting", lambda: [(study, "model") for study in load().waiting(library)])
         workers.append(Worker(library))
         workers[0].page_shown()
         workers[0].start()

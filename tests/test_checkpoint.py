@@ -21,7 +21,7 @@ from mammo_core.errors import InputError
 from mammo_core.files import sha256_of
 from mammo_core.inputs import InputSettings
 from mammo_core.model import Architecture, build_model
-from mammo_core.model_files import bundled_models, find_model
+from mammo_core.model_files import bundled_models, find_model, learnt_from_phantoms
 
 CALIBRATION = Calibration(
     slope=1.5, intercept=0.1, fitted_prevalence=0.5, stated_prevalence=0.5, unit="view", n=100, source="made"
@@ -197,6 +197,14 @@ def test_every_bundled_model_loads_and_is_small_enough_to_ship():
         assert checkpoint.header.operating_point is not None
         assert checkpoint.header.calibration is not None
     assert find_model() == bundled_models()["phantom-demo"]
+
+
+def test_what_a_model_learnt_from_is_known_without_loading_it(path, tmp_path):
+    assert learnt_from_phantoms(path)
+    made_checkpoint(tmp_path / "real.safetensors", training_domain="mammogram")
+    assert not learnt_from_phantoms(tmp_path / "real.safetensors")
+    (tmp_path / "none.safetensors").write_bytes(b"\xff" * 64)
+    assert not learnt_from_phantoms(tmp_path / "none.safetensors")
 
 
 def test_validation_columns_of_different_lengths_are_refused():

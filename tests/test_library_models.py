@@ -11,8 +11,9 @@ from sqlalchemy.exc import IntegrityError
 from made import MODEL_IN_USE, made_checkpoint
 from mammo_core.checkpoint import load_checkpoint
 from mammo_core.errors import InputError
-from mammo_core.library import Library, ModelEntry
-from mammo_core.model_files import DEFAULT_MODEL, find_model
+from mammo_core.files import sha256_of
+from mammo_core.library import InUse, Library, ModelEntry
+from mammo_core.model_files import DEFAULT_MODEL, PHANTOM_MODEL, find_model
 from test_library_points import add_study
 
 
@@ -171,6 +172,29 @@ def test_a_model_is_found_by_its_name_or_the_beginning_of_its_hash(library: Libr
     library.models.add(run / "second.safetensors", origin="imported")
     with pytest.raises(InputError, match="stands for 2 models"):
         library.models.find(entry.name)
+
+
+def test_synthetic_exams_are_read_by_a_model_that_learnt_from_such(library: Library, run: Path, tmp_path: Path) -> None:
+    exam, phantom = add_study(library, 1, 0.6, phantom=False), add_study(library, 2, 0.7)
+    made_checkpoint(tmp_path / "real.safetensors", training_domain="mammogram")
+    real = library.models.add(tmp_path / "real.safetensors", origin="imported")
+    library.models.promote(real.sha256, "Learnt from mammograms", {})
+    demo = sha256_of(find_model(PHANTOM_MODEL))
+    assert library.models.used() == InUse(exams=real.sha256, phantoms=demo)
+    assert [entry.name for entry in library.models.all() if entry.in_use_for_phantoms] == [PHANTOM_MODEL]
+    # The demo model has read both; of the mammograms it is not heard any more.
+    assert library.waiting() == [(exam, real.sha256)]
+    assert library.study(exam).ai is None
+    assert library.study(phantom).ai.result.score == 0.7
+    assert {line.id: line.score for line in library.worklist()} == {exam: None, phantom: 0.7}
+    assert library.usual_model() == real.sha256
+    library.remove(exam)
+    assert library.usual_model() == demo
+    # A model that learnt from phantoms reads everything once it is promoted.
+    trained = added(library, run)
+    library.models.promote(trained.sha256, "Trained here", {})
+    assert library.models.used() == InUse(exams=trained.sha256, phantoms=trained.sha256)
+    assert library.waiting() == [(phantom, trained.sha256)]
 
 
 def test_only_the_model_in_use_is_heard(library: Library, run: Path) -> None:

@@ -28,7 +28,15 @@ def result(number: int, score: float, model: str = MODEL) -> AiResult:
     return AiResult(record, score, score >= 0.5, (BreastResult("L", score, score >= 0.5),), views, (), ("gradcam",))
 
 
-def add_study(library: Library, number: int, score: float, manufacturer: str = "Vendor A", model: str = MODEL) -> int:
+def add_study(
+    library: Library,
+    number: int,
+    score: float,
+    manufacturer: str = "Vendor A",
+    model: str = MODEL,
+    *,
+    phantom: bool = True,
+) -> int:
     """A study of one image, read by the model with a heatmap."""
     header = made_header(
         2,
@@ -42,7 +50,7 @@ def add_study(library: Library, number: int, score: float, manufacturer: str = "
     file = library.folder.parent / header.file
     file.write_text(header.file)
     pixels = np.arange(6, dtype=np.uint16).reshape(2, 3)
-    study_id = library.add_image(Mammogram(header, pixels), file, phantom=True)
+    study_id = library.add_image(Mammogram(header, pixels), file, phantom=phantom)
     data, rows, columns = heat_bytes(np.ones((2, 3), np.float32), 1.0, header.hanging)
     heat = HeatRecord("gradcam", hashlib.sha256(data).hexdigest(), rows, columns, 1.0)
     assert library.record_ai(library.study(study_id), result(number, score, model), [(header.sha256, heat, data)])

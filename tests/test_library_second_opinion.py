@@ -57,9 +57,9 @@ def test_scores_and_heatmaps_are_those_of_the_reader(library, sandbox, checkpoin
     files = two_views(tmp_path / "exam")
     add(library, files, sandbox, progress=lambda _: None)
     opinion = SecondOpinion(checkpoint)
-    assert opinion.waiting(library) == [1]
+    assert library.unread_by(opinion.sha256) == [1]
     assert opinion.read(library, 1, sandbox)
-    assert opinion.waiting(library) == []
+    assert library.unread_by(opinion.sha256) == []
     ai = library.study(1).ai
     assert ai is not None
     alone = Reader(checkpoint).read([read_mammogram(file, target=checkpoint.header.inputs.target) for file in files])

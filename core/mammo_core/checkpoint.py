@@ -23,10 +23,10 @@ from mammo_core.errors import InputError
 from mammo_core.files import sha256_of, write_atomic
 from mammo_core.inputs import InputSettings
 from mammo_core.model import Architecture, Model, build_model, check_tensors
+from mammo_core.model_files import CHECKPOINT_KEY
 from mammo_core.operating_point import OperatingPoint
 from mammo_core.settings import Settings
 
-_KEY = "mammo_checkpoint"
 _METADATA_LIMIT = 16 * 2**20
 _FILE_LIMIT = 4 * 2**30
 _STORED = {"F32": torch.float32, "F16": torch.float16, "I64": torch.int64}
@@ -160,7 +160,7 @@ def save_checkpoint(
         for name, tensor in weights.items()
     }
     _check_finite(path.name, stored)
-    data = safetensors.torch.save(stored, metadata={_KEY: header.model_dump_json()})
+    data = safetensors.torch.save(stored, metadata={CHECKPOINT_KEY: header.model_dump_json()})
     write_atomic(path, data)
     return load_checkpoint(path)
 
@@ -213,10 +213,10 @@ def _check_size(path: Path) -> None:
 
 
 def _header(source: str, metadata: Mapping[str, str] | None) -> CheckpointHeader:
-    if not metadata or _KEY not in metadata:
-        raise InputError(source, f"has no {_KEY!r} in its metadata: weights alone are not a checkpoint")
+    if not metadata or CHECKPOINT_KEY not in metadata:
+        raise InputError(source, f"has no {CHECKPOINT_KEY!r} in its metadata: weights alone are not a checkpoint")
     try:
-        return CheckpointHeader.model_validate(json.loads(metadata[_KEY]))
+        return CheckpointHeader.model_validate(json.loads(metadata[CHECKPOINT_KEY]))
     except json.JSONDecodeError as error:
         raise InputError(source, f"metadata is not JSON ({error})") from None
     except RecursionError:

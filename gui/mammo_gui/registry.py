@@ -25,9 +25,9 @@ class Choice:
     """What one page looks at."""
 
     model: str = ""
-    """Hash; empty: the model in use."""
+    """Hash; empty: the library's usual one."""
     against: str = ""
-    """Hash of the one that it is compared with; empty: the model in use."""
+    """Hash of the one that it is compared with; empty: the library's usual one."""
     source: Source = "validation"
     """The cases that they are compared on."""
     recall_rate: float = RECALL_RATE
@@ -86,7 +86,7 @@ class Registry:
         """Work out everything that is shown; InputError where the model of the choice is not here."""
         models = self._library.models
         known, unusable = self._all()
-        used = models.in_use_sha256()
+        used = self._library.usual_model()
         if all(each.entry.sha256 != used for each in known):
             unusable += (f"The model in use ({used[:8]}) is gone or damaged: no exam is read. Read with another.",)
             used = known[0].entry.sha256

@@ -65,7 +65,8 @@ class Worker:
     def __init__(self, library: Library) -> None:
         """Work on ``library``, with the model that is in use there."""
         self._library = library
-        self._opinion: SecondOpinion | None = None
+        self._opinions: dict[str, SecondOpinion] = {}
+        """Of the models in use, by hash."""
         self._failed: set[int] = set()
         self._page_shown = threading.Event()
         self._ending = threading.Event()
@@ -207,7 +208,7 @@ class Worker:
     def _arrived(self, studies: Sequence[int], received: Received | None) -> None:
         """Tell the page of the first of these studies; let the AI read the last, unless it is a demo and no hurry."""
         self._tell(arrived=Arrival(studies[0], "" if received is None else received.batch))
-        if received is not None or self._opinion is not None:
+        if received is not None or self._opinions:
             self._read_between(studies[-1])
 
     def _pause(self, received: Received | None) -> None:
@@ -254,7 +255,7 @@ class Worker:
             waiting = self._waiting()
             if waiting:
                 self._tell(model="The AI is reading.", doing="AI is reading exams")
-                self._read(waiting[0])
+                self._read(*waiting[0])
                 return True
             # A study that failed says so itself, unless the library could not even keep that.
             self._tell(model=f"The AI could not read this exam: {_TERMINAL}" if self._failed else "", doing="")
@@ -269,19 +270,24 @@ class Worker:
     def _read_between(self, study_id: int) -> None:
         """Read one study in the middle of a job, where the model has not read it yet."""
         try:
-            if study_id in self._waiting():
-                self._read(study_id)
+            for study, model in self._waiting():
+                if study == study_id:
+                    self._read(study, model)
         except Exception as error:
             # The job goes on. What it is, is told when nothing else is to be done.
             logger.warning("study %d could not be read by the AI yet: %s", study_id, error)
 
-    def _waiting(self) -> list[int]:
-        return [study for study in self._loaded().waiting(self._library) if study not in self._failed]
+    def _waiting(self) -> list[tuple[int, str]]:
+        """Studies that the AI has not read, each with its model; InputError where a model in use is not there."""
+        used = self._library.models.used()
+        # Also where no study waits, so that the next one need not; what is not in use any more leaves the memory.
+        self._opinions = {sha256: self._opinion(sha256) for sha256 in dict.fromkeys((used.exams, used.phantoms))}
+        return [(study, model) for study, model in self._library.waiting() if study not in self._failed]
 
-    def _read(self, study_id: int) -> None:
-        """Let the AI read a study; whatever goes wrong with this one does not keep it from the next."""
+    def _read(self, study_id: int, model: str) -> None:
+        """Let a model read a study; whatever goes wrong with this one does not keep it from the next."""
         try:
-            self._loaded().read(self._library, study_id, self._decoder())
+            self._opinion(model).read(self._library, study_id, self._decoder())
         except InputError as error:
             self._record_failure(study_id, str(error))
         except Exception:
@@ -295,20 +301,18 @@ class Worker:
         except Exception:
             logger.exception("the library could not keep that the AI failed on study %d", study_id)
 
-    def _loaded(self) -> "SecondOpinion":
-        """The model in use; imported and loaded when it is first wanted, because torch takes seconds."""
-        used = self._library.models.in_use_sha256()
-        if self._opinion is None or self._opinion.sha256 != used:
+    def _opinion(self, sha256: str) -> "SecondOpinion":
+        """One of the models in use; imported and loaded when it is first wanted, because torch takes seconds."""
+        if sha256 not in self._opinions:
             from mammo_core.library.second_opinion import SecondOpinion
 
-            self._opinion = None  # two large models need not fit beside one another
-            entry = self._library.models.in_use()
+            entry = self._library.models.entry(sha256)
             opinion = SecondOpinion.from_file(entry.path)
-            if opinion.sha256 != used:
+            if opinion.sha256 != sha256:
                 raise InputError(entry.title, f"{entry.path.name} was changed since it was chosen; start again with it")
-            self._opinion = opinion
+            self._opinions[sha256] = opinion
             self._failed.clear()
-        return self._opinion
+        return self._opinions[sha256]
 
     def _decoder(self) -> DecodeSandbox:
         if self._sandbox is None:

@@ -55,7 +55,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
         library.set_demo_made()
         add(library, [files], sandbox, progress=lambda _: None)
         opinion = SecondOpinion.from_file(library.models.in_use().path)
-        for study in opinion.waiting(library):
+        for study in library.unread_by(opinion.sha256):
             opinion.read(library, study, sandbox)
     with app_server(folder / "library") as started:
         yield started

@@ -54,7 +54,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
         library.set_demo_made()
         add(library, [files], sandbox, progress=lambda _: None)
         opinion = SecondOpinion.from_file(model)
-        for study in opinion.waiting(library):
+        for study in library.unread_by(opinion.sha256):
             opinion.read(library, study, sandbox)
     with app_server(folder / "library", model=model) as started:
         yield started

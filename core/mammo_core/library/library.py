@@ -184,13 +184,13 @@ class Library:
         """Every study, newest addition first, AI by the model in use."""
         blind_reader = self.reader if self.blind else None
         with self._engine.connect() as connection:
-            return worklist(connection, self.models.in_use_sha256(), blind_reader)
+            return worklist(connection, self.models.used(), blind_reader)
 
     def study(self, study_id: int) -> StudyRecord:
         """A study with everything known of it, AI by the model in use; InputError where there is none."""
         blind_reader = self.reader if self.blind else None
         with self._engine.connect() as connection:
-            record = rows.study_record(connection, study_id, self.models.in_use_sha256(), blind_reader)
+            record = rows.study_record(connection, study_id, self.models.used(), blind_reader)
         if record is None:
             raise InputError(f"study {study_id}", "is not in the library")
         return record
@@ -234,6 +234,22 @@ class Library:
             query = select(tables.readings.c.study_id, tables.readings.c.inputs).where(done_by_model)
             done = {(row[0], row[1]) for row in connection.execute(query)}
         return [study for study in sorted(images) if (study, rows.inputs_key(images[study])) not in done]
+
+    def waiting(self) -> list[tuple[int, str]]:
+        """Studies that the model in use for them has not answered yet, oldest first, each with that model's hash."""
+        used = self.models.used()
+        unread = {sha256: set(self.unread_by(sha256)) for sha256 in {used.exams, used.phantoms}}
+        with self._engine.connect() as connection:
+            query = select(tables.studies.c.id, tables.studies.c.phantom).order_by(tables.studies.c.id)
+            models = [(row[0], used.of(phantom=row[1])) for row in connection.execute(query)]
+        return [(study, sha256) for study, sha256 in models if study in unread[sha256]]
+
+    def usual_model(self) -> str:
+        """Hash of the model in use; where all exams are synthetic, of the one that reads those."""
+        used = self.models.used()
+        with self._engine.connect() as connection:
+            kinds = set(connection.execute(select(tables.studies.c.phantom).distinct()).scalars())
+        return used.of(phantom=kinds == {True})
 
     def record_ai(self, study: StudyRecord, result: AiResult, heats: Sequence[tuple[str, HeatRecord, bytes]]) -> bool:
         """Keep an AI result made from the images of ``study``; ``heats`` holds (image hash, record, raw bytes).

@@ -6,7 +6,7 @@ never changed: going back is another one. Knows nothing of what a model is worth
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -18,8 +18,8 @@ from mammo_core.errors import InputError
 from mammo_core.files import private_folder, sha256_of
 from mammo_core.library import tables
 from mammo_core.library.points import Record, sentence
-from mammo_core.library.values import ModelEntry, Origin, Promotion
-from mammo_core.model_files import DEFAULT_MODEL, bundled_models
+from mammo_core.library.values import InUse, ModelEntry, Origin, Promotion
+from mammo_core.model_files import DEFAULT_MODEL, PHANTOM_MODEL, bundled_models, learnt_from_phantoms
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG, REPORT, EVALUATION = "log.jsonl", "evaluation.html", "evaluation.json"
@@ -71,7 +71,11 @@ class Models:
             if entry.path.is_file() and all(entry.sha256 != known.sha256 for known in entries):
                 entries.append(entry)
         used = self.in_use_sha256()
-        return tuple(replace(entry, in_use=entry.sha256 == used) for entry in entries)
+        phantoms = _for_phantoms(entries, used)
+        return tuple(
+            replace(entry, in_use=entry.sha256 == used, in_use_for_phantoms=entry.sha256 == phantoms)
+            for entry in entries
+        )
 
     def entry(self, sha256: str) -> ModelEntry:
         """Return one model; InputError where it is not here."""
@@ -97,6 +101,11 @@ class Models:
     def in_use_sha256(self) -> str:
         """Return its hash: of `only_now`, else of the last promotion, else of the bundled default."""
         return self._only_now.sha256 if self._only_now else self._promoted_sha256()
+
+    def used(self) -> InUse:
+        """Return what exams are read with, and what synthetic ones: the same model if it learnt from such."""
+        phantoms = next((entry.sha256 for entry in self.all() if entry.in_use_for_phantoms), "")
+        return InUse(self.in_use_sha256(), phantoms)
 
     def promote(self, sha256: str, reason: str, detail: Mapping[str, str]) -> ModelEntry:
         """Read exams with this model from now on; ``detail`` is what was shown when it was decided.
@@ -178,9 +187,23 @@ class Models:
 def bundled_entries() -> tuple[ModelEntry, ...]:
     """The models that ship with the product; the default one is in use as long as no library says otherwise."""
     return tuple(
-        ModelEntry(_hash(path), name, "bundled", path, _evidence_of(path), "", name == DEFAULT_MODEL)
+        ModelEntry(
+            *(_hash(path), name, "bundled", path, _evidence_of(path), "", name == DEFAULT_MODEL, name == PHANTOM_MODEL)
+        )
         for name, path in bundled_models().items()
     )
+
+
+def _for_phantoms(entries: Sequence[ModelEntry], used: str) -> str:
+    """Hash of the model that reads synthetic exams, the one in use being ``used``.
+
+    That is the one in use if it learnt from such, and also where its file is gone, so that this is told and no other
+    model speaks instead.
+    """
+    in_use = next((entry for entry in entries if entry.sha256 == used), None)
+    if in_use is None or learnt_from_phantoms(in_use.path):
+        return used
+    return _hash(bundled_models()[PHANTOM_MODEL])
 
 
 def _hash(path: Path) -> str:

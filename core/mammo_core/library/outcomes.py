@@ -15,7 +15,7 @@ from mammo_core.cases import Cases
 from mammo_core.errors import InputError
 from mammo_core.library import rows, tables
 from mammo_core.library.present import present_results
-from mammo_core.library.values import Outcome, OutcomeImport
+from mammo_core.library.values import InUse, Outcome, OutcomeImport
 
 Record = Callable[[Connection, str, int | None, dict[str, str]], None]
 """Writes a line of the audit trail."""
@@ -98,7 +98,7 @@ class Outcomes:
                 sides: list[Side] = [side for side in ("R", "L") if (study_id, side) in known]
                 if not sides:
                     continue
-                record = rows.study_record(connection, study_id, model_sha256, None)
+                record = rows.study_record(connection, study_id, InUse(model_sha256, model_sha256), None)
                 scores = {breast.laterality: breast.score for breast in rows.ai_result(reading["result"]).breasts}
                 for side in sides:
                     if record is None or side not in scores:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, RowMapping, func, insert, select
 from mammo_core.errors import InputError
 from mammo_core.library import rows, tables
 from mammo_core.library.present import present_results
-from mammo_core.library.values import AiResult, FlipLine, SavedPoint
+from mammo_core.library.values import AiResult, FlipLine, InUse, SavedPoint
 from mammo_core.operating_point import OperatingPoint
 from mammo_core.thresholds import Thresholds
 
@@ -115,7 +115,7 @@ class Points:
                 # Between the thresholds alone can anything change: the others need not be looked at.
                 if reading["score"] is None or not lowest <= reading["score"] < highest:
                     continue
-                record = rows.study_record(connection, study_id, model_sha256, blind_reader)
+                record = rows.study_record(connection, study_id, InUse(model_sha256, model_sha256), blind_reader)
                 if record is None or record.ai_hidden:
                     continue
                 vendor, score = record.images[0].header.manufacturer, reading["score"]

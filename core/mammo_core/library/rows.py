@@ -21,6 +21,7 @@ from mammo_core.library.values import (
     EventRecord,
     HeatRecord,
     ImageRecord,
+    InUse,
     ReadRecord,
     StudyRecord,
 )
@@ -89,16 +90,14 @@ def _hash_of(given: Iterable[tuple[str, str, str]]) -> str:
     return hashlib.sha256(json.dumps(sorted(given)).encode()).hexdigest()
 
 
-def study_record(
-    connection: Connection, study_id: int, model_sha256: str, blind_reader: str | None
-) -> StudyRecord | None:
-    """A row of ``studies`` with its images, this model's newest result and its reads; None where there is none."""
+def study_record(connection: Connection, study_id: int, used: InUse, blind_reader: str | None) -> StudyRecord | None:
+    """A row of ``studies`` with its images, the newest result of the model for it, its reads; None if there is none."""
     row = connection.execute(select(tables.studies).where(tables.studies.c.id == study_id)).mappings().first()
     if row is None:
         return None
     query = select(tables.images).where(tables.images.c.study_id == study_id).order_by(tables.images.c.sha256)
     images = connection.execute(query).mappings().all()
-    ai = _newest(connection, study_id, model_sha256, inputs_key(images))
+    ai = _newest(connection, study_id, used.of(phantom=row["phantom"]), inputs_key(images))
     query = select(tables.reads).where(tables.reads.c.study_id == study_id).order_by(tables.reads.c.id)
     reads = tuple(read_record(read) for read in connection.execute(query).mappings())
     query = select(tables.studies.c.patient_id).where(tables.studies.c.study_uid == row["study_uid"])

@@ -48,10 +48,6 @@ class SecondOpinion:
         """Hash of the checkpoint."""
         return self._checkpoint.sha256
 
-    def waiting(self, library: Library) -> list[int]:
-        """Studies that this checkpoint has not read with their present images, oldest first."""
-        return library.unread_by(self._checkpoint.sha256)
-
     def read(self, library: Library, study_id: int, sandbox: DecodeSandbox) -> bool:
         """Read a study and keep the result; False where the study changed meanwhile and nothing was kept.
 

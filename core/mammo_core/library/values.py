@@ -214,11 +214,34 @@ class ModelEntry:
     added_at: str
     """Empty for what was not added."""
     in_use: bool
+    """Whether exams are read with it."""
+    in_use_for_phantoms: bool = False
+    """Whether synthetic exams are read with it."""
+
+    @property
+    def use(self) -> str:
+        """What is read with it, in words; empty: nothing."""
+        if self.in_use:
+            return "in use"
+        return "in use for synthetic exams" if self.in_use_for_phantoms else ""
 
     @property
     def title(self) -> str:
         """A name that tells it from others of the same name."""
         return f"{self.name} ({self.sha256[:8]})" if self.added_at else self.name
+
+
+@dataclass(frozen=True)
+class InUse:
+    """Hashes of the models that studies are read with."""
+
+    exams: str
+    phantoms: str
+    """For synthetic exams, of which a model that learnt from mammograms knows nothing."""
+
+    def of(self, *, phantom: bool) -> str:
+        """Return the model that reads a study."""
+        return self.phantoms if phantom else self.exams
 
 
 @dataclass(frozen=True)

@@ -10,25 +10,29 @@ from sqlalchemy import Connection, RowMapping, select
 
 from mammo_core.library import tables
 from mammo_core.library.rows import inputs_key
-from mammo_core.library.values import WorklistLine, status_of
+from mammo_core.library.values import InUse, WorklistLine, status_of
 
 
-def worklist(connection: Connection, model_sha256: str, blind_reader: str | None) -> list[WorklistLine]:
-    """Every study, newest addition first, with what this model says of it.
+def worklist(connection: Connection, used: InUse, blind_reader: str | None) -> list[WorklistLine]:
+    """Every study, newest addition first, with what the model in use for it says.
 
     AI is left out of studies that ``blind_reader`` has not read yet.
     """
     studies = connection.execute(select(tables.studies).order_by(tables.studies.c.id.desc())).mappings().all()
     images = _by_study(connection, tables.images.c, ("study_id", "sha256", "laterality", "view", "unresolved"))
     reads = _by_study(connection, tables.reads.c, ("study_id", "reader"))
-    columns = [tables.readings.c[name] for name in ("study_id", "inputs", "score", "flagged")]
-    oldest_first = select(*columns).where(tables.readings.c.model_sha256 == model_sha256).order_by(tables.readings.c.id)
-    ai = {(row["study_id"], row["inputs"]): row for row in connection.execute(oldest_first).mappings()}
+    columns = [tables.readings.c[name] for name in ("study_id", "model_sha256", "inputs", "score", "flagged")]
+    by_these = tables.readings.c.model_sha256.in_([used.exams, used.phantoms])
+    oldest_first = select(*columns).where(by_these).order_by(tables.readings.c.id)
+    ai = {
+        (row["study_id"], row["model_sha256"], row["inputs"]): row
+        for row in connection.execute(oldest_first).mappings()
+    }
     return [
         _line(
             study,
             images[study["id"]],
-            ai.get((study["id"], inputs_key(images[study["id"]]))),
+            ai.get((study["id"], used.of(phantom=study["phantom"]), inputs_key(images[study["id"]]))),
             reads,
             blind_reader,
         )

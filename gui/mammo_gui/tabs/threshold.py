@@ -154,12 +154,12 @@ class Answers:
 
     def _model(self, aim: Aim) -> ModelEntry:
         models = self._library.models
-        return models.entry(aim.model) if aim.model else models.in_use()
+        return models.entry(aim.model or self._library.usual_model())
 
     def _drawn(self, aim: Aim, problem: str, asked: str) -> list[Any]:
         """The outputs: everything of the aim, or why there is nothing."""
         models = self._library.models.all()
-        chosen = aim.model or self._library.models.in_use_sha256()
+        chosen = aim.model or self._library.usual_model()
         aim = bench.of_model(aim, chosen)
         try:
             shown = bench.screen(self._library, self._bench(aim), aim)

@@ -29,7 +29,7 @@ def card_html(known: Known) -> Markup:
         element(
             "header",
             element("h2", f"{entry.name} {header.version}"),
-            element("span", "in use", class_="status done") if entry.in_use else None,
+            element("span", entry.use, class_="status done") if entry.use else None,
             element("p", card.summary),
             loud,
         ),

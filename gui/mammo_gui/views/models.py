@@ -44,7 +44,7 @@ def _line(known: Known, chosen: bool) -> Markup:
         "button",
         element("b", entry.name),
         element("span", entry.sha256[:8], class_="hash"),
-        element("span", "in use", class_="status done") if entry.in_use else None,
+        element("span", entry.use, class_="status done") if entry.use else None,
         element("span", _origin(entry), class_="dim"),
         element("span", auc, class_="dim"),
         type="button",

@@ -44,7 +44,7 @@ def _print(console: Console, entry: "ModelEntry") -> None:
     checkpoint = load_checkpoint(entry.path)
     header = checkpoint.header
     size = entry.path.stat().st_size / 1e6
-    used = ", in use" if entry.in_use else ""
+    used = f", {entry.use}" if entry.use else ""
     console.print(f"{entry.name} {header.version} ({entry.origin}{used})", style="bold", markup=False, highlight=False)
     for title, text in (
         ("file", f"{entry.path.name}, {size:.1f} MB, sha256 {checkpoint.sha256}"),
