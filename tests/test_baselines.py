@@ -1,11 +1,11 @@
-"""Age alone and machine alone, fitted on other patients."""
+"""Age, machine and number of views alone, and age beside a model's scores, all fitted on other patients."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from mammo_core.metrics import roc_auc
-from mammo_train.baselines import baseline, breasts_of
+from mammo_train.baselines import baseline, breasts_of, views_tell, with_age
 
 
 def images(**columns) -> pd.DataFrame:
@@ -80,3 +80,33 @@ def test_where_there_is_no_baseline_it_says_why():
     found = baseline("age", small, small.iloc[:0])
     assert found.scores is None
     assert "too few patients" in found.how
+
+
+def test_a_set_whose_number_of_views_gives_the_label_away_is_told():
+    # Breasts with cancer have both views, the others one, but for one of each kind.
+    patients = ["a", "a", "b", "b", "c", "d", "e", "e", "f"]
+    table = images(patient_id=patients, cancer=[True] * 4 + [False] * 4 + [True])
+    found = breasts_of(table, np.arange(9))
+    assert found["views"].tolist() == [2, 2, 1, 1, 2, 1]
+    # Of the nine pairs of a, b, f (2, 2, 1) with c, d, e (1, 1, 2) four are won and four are ties.
+    scores = baseline("number of views", found, found.iloc[:0]).scores
+    assert scores is not None
+    assert roc_auc(scores, found["cancer"].to_numpy(bool)) == pytest.approx(6 / 9)
+    assert "ROC-AUC 0.667" in views_tell(found)
+    even = images(patient_id=["a", "a", "b", "b"], cancer=[True, True, False, False])
+    assert views_tell(breasts_of(even, np.arange(4))) == ""
+    assert "the same for every breast" in baseline("number of views", breasts_of(even, np.arange(4)), even[:0]).how
+
+
+def test_age_beside_a_score_adds_what_the_score_does_not_know():
+    reported = breasts(1000, 3, age_matters=0.08)
+    labels = reported["cancer"].to_numpy(bool)
+    # A score that knows something, and nothing of age.
+    noise = np.random.default_rng(4).normal(0, 1, len(labels))
+    score = 1 / (1 + np.exp(-(noise + labels)))
+    both = with_age(reported, score)
+    assert both is not None
+    assert roc_auc(both, labels) > roc_auc(score, labels) + 0.02
+    assert both.mean() == pytest.approx(labels.mean(), abs=0.01)  # probabilities
+    assert with_age(reported, np.where(labels, 1.0, 0.0)) is not None  # scores at the ends of their range
+    assert with_age(reported.assign(age=np.nan), score) is None

@@ -248,7 +248,7 @@ def test_folds_are_pooled_out_of_fold(data, plan_file, tmp_path, monkeypatch):
     held = [row for one in asked[::2] for row in one.split.rows(data.table, "test").tolist()]
     assert sorted(held) == list(range(80))
     scores = {one.folder: np.linspace(0, 1, len(one.split.rows(data.table, "test"))) for one in asked}
-    monkeypatch.setattr(module, "_scores_of", lambda one, *_more: scores[one.folder])
+    monkeypatch.setattr(module, "scores_of", lambda one, *_more: scores[one.folder])
     found = compare(plan, data, tmp_path, tell=quiet, note=quiet)
     assert (found.breasts, found.patients) == (80, 40)
     assert any("pooled without calibration" in text for text in found.warnings)

@@ -105,7 +105,8 @@ def test_breasts_and_patients_are_made_of_images(out):
 def test_every_figure_has_its_interval_unit_and_counts(out):
     found = read(out)
     assert found["schema"] == 1
-    assert [level["unit"] for level in found["levels"]] == ["breast", "breast", "image", "patient", "patient"]
+    units = ["breast", "breast", "breast", "image", "patient", "patient"]
+    assert [level["unit"] for level in found["levels"]] == units
     for level in found["levels"]:
         assert level["positives"] / level["n"] == pytest.approx(level["prevalence"])
         for figure in level["figures"]:
@@ -145,6 +146,9 @@ def test_heatmaps_are_measured_against_the_masks(out, data):
     counts = {entry["images"]: entry["n"] for entry in found["localisation"]}
     assert counts["malignant"] == int((np.array(masked) & cancer).sum())
     assert facts["pointed"].notna().tolist() == masked
+    malignant = next(entry for entry in found["localisation"] if entry["images"] == "malignant")
+    # The same network with shuffled weights draws other maps of the same images.
+    assert malignant["shuffled_heat_in_lesion"]["value"] != malignant["heat_in_lesion"]["value"]
     assert {entry["measure"] for entry in found["heat_differences"]} >= {"peak", "spread"}
     peak = next(entry for entry in found["heat_differences"] if entry["measure"] == "peak")
     assert peak["malignant"]["value"] == pytest.approx(facts["peak"][cancer].mean(), rel=1e-4)
@@ -153,8 +157,9 @@ def test_heatmaps_are_measured_against_the_masks(out, data):
 
 
 def test_baselines_are_fitted_on_other_patients(out):
-    age, machine = read(out)["baselines"]
-    assert (age["kind"], machine["kind"]) == ("age", "machine")
+    age, machine, views = read(out)["baselines"]
+    assert (age["kind"], machine["kind"], views["kind"]) == ("age", "machine", "number of views")
+    assert views["how"] == "views is the same for every breast"
     assert "cross-validation over patients" in age["how"]
     assert 0 <= age["roc_auc"]["value"] <= 1
 

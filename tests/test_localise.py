@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 
+from made import made_checkpoint
 from mammo_core.heatmap import heatmap
-from mammo_train.localise import breast_of, measured_heat, whole
+from mammo_train.localise import breast_of, measured_heat, shuffled, whole
 
 ROWS, COLUMNS = 64, 96
 BREAST = np.zeros((ROWS, COLUMNS), bool)
@@ -81,3 +83,16 @@ def test_the_breast_of_a_picture():
     assert (found == (picture > 0)).mean() > 0.97
     assert breast_of(np.zeros((64, 64), np.uint8)).all()
     assert breast_of(picture.astype(np.uint16) * 257).sum() == found.sum()
+
+
+def test_shuffled_weights_have_the_same_values_in_another_order(tmp_path):
+    checkpoint = made_checkpoint(tmp_path / "m.safetensors")
+    found = shuffled(checkpoint, 0)
+    name = "backbone.conv1.0.weight" if "backbone.conv1.0.weight" in found.weights else "backbone.conv1.weight"
+    was, now = checkpoint.weights[name], found.weights[name]
+    assert now.shape == was.shape
+    assert not torch.equal(now, was)
+    torch.testing.assert_close(now.flatten().sort().values, was.flatten().sort().values)
+    assert torch.equal(found.weights["head.bias"], checkpoint.weights["head.bias"])
+    assert torch.equal(shuffled(checkpoint, 0).weights[name], now)
+    assert not torch.equal(shuffled(checkpoint, 1).weights[name], now)

@@ -1,5 +1,7 @@
 """Scores per image -> per breast and per patient, by hand."""
 
+import hashlib
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -34,6 +36,20 @@ def test_by_breast():
     # One image of b's right breast shows the cancer: the breast has it.
     np.testing.assert_array_equal(units.labels, [False, False, True])
     np.testing.assert_array_equal(by_breast(TABLE, ROWS, SCORES, "max").scores, [0.6, 0.4, 0.9])
+
+
+def test_one_view_of_a_breast_is_the_same_for_every_model():
+    units = by_breast(TABLE, ROWS, SCORES, "one_view")
+    assert (units.keys, units.patients, units.unit) == (("a/L", "b/L", "b/R"), ("a", "b", "b"), "breast")
+    # Drawn by name: of i2 and i1 the one whose name's SHA-256 comes first, of i5 and i3 likewise; the label is the
+    # breast's, whichever view was drawn.
+    first = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("i1", "i2", "i3", "i5")}
+    of = {"i5": 0.9, "i3": 0.3, "i2": 0.2, "i1": 0.6}
+    drawn = [min(("i1", "i2"), key=first.get), min(("i3", "i5"), key=first.get)]
+    np.testing.assert_array_equal(units.scores, [of[drawn[0]], 0.4, of[drawn[1]]])
+    np.testing.assert_array_equal(units.labels, [False, False, True])
+    other = by_breast(TABLE, ROWS[::-1], 1 - SCORES[::-1], "one_view")
+    np.testing.assert_allclose(other.scores, 1 - units.scores)
 
 
 def test_by_patient_is_the_higher_breast():

@@ -1,12 +1,12 @@
-"""What can be told without looking at the picture: age alone, or the machine alone.
+"""What can be told without looking at the picture, from age, machine or number of views alone; and with it, from age.
 
-Knows nothing of models. A baseline is never fitted on the breasts that it is reported on: it learns from the other
+Knows nothing of models. Nothing is ever fitted on the breasts that it is reported on: it learns from the other
 parts of the split, or by cross-validation over patients where there are none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -15,13 +15,19 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
 from mammo_core.calibration import log_odds
+from mammo_core.metrics import roc_auc
 
-Kind = Literal["age", "machine"]
+Kind = Literal["age", "machine", "number of views"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _FOLDS = 5
 _AGE_SCALE = 10.0
 """Years: ages enter the regression as decades from ``_AGE_MIDDLE``, so that both terms are of the size of one."""
 _AGE_MIDDLE = 60.0
+_LEAST_SCORE = 1e-6
+"""Scores enter the regression as log-odds, no further from 0 and 1 than this."""
+_TELLING = 0.1
+"""Difference of a ROC-AUC from 0.5 above which the number of views tells the classes apart."""
 _PRIOR = 10.0
 """Breasts at the overall rate that every machine is given on top of its own (Laplace smoothing)."""
 
@@ -40,36 +46,84 @@ class Baseline:
 def breasts_of(table: pd.DataFrame, rows: NDArray[np.intp]) -> pd.DataFrame:
     """One line per breast of these rows, in the order of `mammo_train.units.by_breast`.
 
-    ``cancer`` is whether any of its images shows one; of the other columns the first stated value counts.
+    ``cancer`` is whether any of its images shows one, ``views`` is how many there are; of the other columns the first
+    stated value counts.
     """
     part = table.iloc[rows].replace({"": None})
     keys = (part["patient_id"] + "/" + part["laterality"]).to_numpy()
     found = part.groupby(keys, sort=True).first()
-    return found.assign(cancer=part.groupby(keys, sort=True)["cancer"].any().to_numpy(bool))
+    images = part.groupby(keys, sort=True)["cancer"]
+    return found.assign(cancer=images.any().to_numpy(bool), views=images.size().to_numpy())
+
+
+def views_tell(breasts: pd.DataFrame) -> str:
+    """Warn where the number of views alone tells positive breasts from negative ones, as in a set that was picked so.
+
+    Empty where it does not. ``breasts`` are of `breasts_of`.
+    """
+    cancer = breasts["cancer"].to_numpy(bool)
+    if cancer.all() or not cancer.any():
+        return ""
+    found = roc_auc(breasts["views"].to_numpy(np.float64), cancer)
+    if abs(found - 0.5) <= _TELLING:
+        return ""
+    return (
+        f"The number of views alone tells positive breasts from negative ones here (ROC-AUC {found:.3f}): figures of "
+        "the mean or the maximum over views hold that difference too; one view of each breast does not."
+    )
 
 
 def baseline(kind: Kind, reported: pd.DataFrame, others: pd.DataFrame) -> Baseline:
-    """Score the ``reported`` breasts by age or machine alone, fitted on the ``others`` if there are any.
+    """Score the ``reported`` breasts by one thing alone, fitted on the ``others`` if there are any.
 
     Both tables are of `breasts_of`. Without others of both classes: five folds over the reported patients.
     """
-    column = "age" if kind == "age" else "machine_id"
+    column = {"age": "age", "machine": "machine_id", "number of views": "views"}[kind]
     known = reported[column].dropna()
     if known.nunique() < 2:
         found = "is not stated" if known.empty else "is the same for every breast"
         return Baseline(kind, None, f"{column} {found}")
+    if kind == "number of views":
+        return Baseline(kind, reported["views"].to_numpy(np.float64), "counted, not fitted")
     if others["cancer"].nunique() == 2 and others[column].notna().any():
         scores = _fitted(kind, others, reported)
         return Baseline(kind, scores, f"fitted on the {len(others):,} breasts of the other parts")
-    sick = reported.groupby("patient_id")["cancer"].max()
-    folds = min(_FOLDS, int(sick.sum()), int((~sick).sum()))
+    folds = _folds(reported)
     if folds < 2:
         return Baseline(kind, None, "there are too few patients of either class to fit it on other patients")
-    scores = np.zeros(len(reported))
-    split = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
-    for train, test in split.split(reported, reported["cancer"], reported["patient_id"]):
-        scores[test] = _fitted(kind, reported.iloc[train], reported.iloc[test])
+    scores = _cross_fitted(reported, folds, lambda train, test: _fitted(kind, train, test))
     return Baseline(kind, scores, f"fitted by cross-validation over patients in {folds} folds")
+
+
+def with_age(reported: pd.DataFrame, scores: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Probabilities from a model's ``scores`` ``(N,)`` in [0, 1] and age together, of the breasts of `breasts_of`.
+
+    Logistic regression on the score's log-odds, age and its square, by cross-validation over patients; None where
+    age is not stated or a class has too few patients. It calibrates anew, as a model's own calibration would with age.
+    """
+    folds = _folds(reported)
+    if folds < 2 or reported["age"].dropna().nunique() < 2:
+        return None
+    kept = np.clip(scores, _LEAST_SCORE, 1 - _LEAST_SCORE)
+    scored = reported.assign(log_odds=np.log(kept / (1 - kept)))
+    return _cross_fitted(scored, folds, _by_score_and_age)
+
+
+def _folds(breasts: pd.DataFrame) -> int:
+    """Into how many folds patients can be divided, both classes in each; less than 2 where they are too few."""
+    sick = breasts.groupby("patient_id")["cancer"].max()
+    return min(_FOLDS, int(sick.sum()), int((~sick).sum()))
+
+
+def _cross_fitted(
+    breasts: pd.DataFrame, folds: int, fitted: Callable[[pd.DataFrame, pd.DataFrame], NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Score every breast by what was fitted on other patients."""
+    scores = np.zeros(len(breasts))
+    split = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
+    for train, test in split.split(breasts, breasts["cancer"], breasts["patient_id"]):
+        scores[test] = fitted(breasts.iloc[train], breasts.iloc[test])
+    return scores
 
 
 def _fitted(kind: Kind, train: pd.DataFrame, test: pd.DataFrame) -> NDArray[np.float64]:
@@ -85,6 +139,14 @@ def _by_age(train: pd.DataFrame, test: pd.DataFrame) -> NDArray[np.float64]:
     typical = float(train["age"].mean())
     model = LogisticRegression(C=1e6).fit(_age_terms(train["age"], typical), labels)
     return np.asarray(_age_terms(test["age"], typical) @ model.coef_[0], np.float64)
+
+
+def _by_score_and_age(train: pd.DataFrame, test: pd.DataFrame) -> NDArray[np.float64]:
+    """Logistic regression on a model's log-odds, age and its square: probabilities."""
+    typical = float(train["age"].mean())
+    terms = [np.column_stack([part["log_odds"], _age_terms(part["age"], typical)]) for part in (train, test)]
+    model = LogisticRegression(C=1e6).fit(terms[0], train["cancer"].to_numpy(bool))
+    return np.asarray(model.predict_proba(terms[1])[:, 1], np.float64)
 
 
 def _age_terms(age: "pd.Series[float]", typical: float) -> NDArray[np.float64]:

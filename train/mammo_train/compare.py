@@ -7,31 +7,44 @@ are made from: one that is finished is never made again, an interrupted one is c
 import csv
 import hashlib
 import io
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
 from mammo_core.checkpoint import load_checkpoint, model_of
 from mammo_core.errors import InputError
 from mammo_core.files import write_atomic
+from mammo_core.intervals import paired_bootstrap
 from mammo_core.metrics import roc_auc
+from mammo_train.baselines import KINDS, baseline, breasts_of, views_tell, with_age
 from mammo_train.budget import images_seen, within
-from mammo_train.comparison import ArmFound, Comparison, RunFound, arm_found, json_bytes, tables
+from mammo_train.comparison import (
+    ArmFound,
+    Comparison,
+    RunFound,
+    WithAge,
+    WithoutPicture,
+    arm_found,
+    json_bytes,
+    tables,
+)
 from mammo_train.comparison_page import comparison_page
 from mammo_train.contrasts import contrasts, measured
 from mammo_train.convergence import Curve, area_under, curve_of, reached
 from mammo_train.fit import fit
+from mammo_train.measures import PROBABILITY
 from mammo_train.plan import Arm, Plan, dump_plan
 from mammo_train.prepared_set import PreparedSet
 from mammo_train.recipe import Recipe, dump_recipe, load_recipe
 from mammo_train.run import read_log
 from mammo_train.scoring import image_logits, view_scores
 from mammo_train.split import Split, make_split
-from mammo_train.units import Units, by_breast
+from mammo_train.units import Units, by_breast, stacked
 
 PLAN = "plan.toml"
 RESULT = "comparison.json"
@@ -171,7 +184,7 @@ def _found(
 ) -> Comparison:
     """Measure all runs and arms."""
     units = [
-        by_breast(data.table, trial.split.rows(data.table, trial.part), found)
+        by_breast(data.table, trial.split.rows(data.table, trial.part), found, plan.breast_score)
         for trial, found in zip(asked, scores, strict=True)
     ]
     curves = [curve_of(read_log(out / trial.folder)) for trial in asked]
@@ -181,8 +194,16 @@ def _found(
     )
     pools = {arm.name: _pooled(arm, plan, data, asked, scores) for arm in plan.arms}
     first = pools[plan.arms[0].name][0]
+    breasts = _breasts(data, asked)
     arms = tuple(
-        arm_found(arm.name, plan, measured(pools[arm.name], plan.prevalence, plan.draws), runs) for arm in plan.arms
+        arm_found(
+            arm.name,
+            plan,
+            measured(pools[arm.name], plan.prevalence, plan.draws),
+            _with_age(pools[arm.name], breasts, plan),
+            runs,
+        )
+        for arm in plan.arms
     )
     return Comparison(
         plan=plan,
@@ -192,8 +213,9 @@ def _found(
         breasts=len(first.keys),
         positive_breasts=int(first.labels.sum()),
         patients=len(set(first.patients)),
-        warnings=_warnings(plan, data, asked, first, arms),
+        warnings=_warnings(plan, data, asked, first, breasts, arms),
         arms=arms,
+        without_picture=tuple(_without_picture(first, breasts, plan)),
         contrasts=contrasts(pools, plan.questions, plan.prevalence, plan.draws),
         runs=runs,
     )
@@ -225,12 +247,47 @@ def _pooled(
     for seed in plan.seeds:
         mine = [i for i, trial in enumerate(asked) if trial.arm.name == arm.name and trial.seed == seed]
         rows = np.concatenate([asked[i].split.rows(data.table, asked[i].part) for i in mine])
-        pools.append(by_breast(data.table, rows, np.concatenate([scores[i] for i in mine])))
+        pools.append(by_breast(data.table, rows, np.concatenate([scores[i] for i in mine]), plan.breast_score))
     return pools
 
 
+def _breasts(data: PreparedSet, asked: Sequence[Trial]) -> pd.DataFrame:
+    """What the table says of the held-out breasts, in the order of their units."""
+    rows = [trial.split.rows(data.table, trial.part) for trial in asked]
+    return breasts_of(data.table, np.unique(np.concatenate(rows)))
+
+
+def _with_age(pool: Sequence[Units], breasts: pd.DataFrame, plan: Plan) -> WithAge | None:
+    """Put every repeat of an arm together with age, and measure what that adds."""
+    units, scores = stacked(pool)
+    found = [with_age(breasts, each) for each in scores]
+    aged = [each for each in found if each is not None]
+    if len(aged) < len(found):
+        return None
+    adds = paired_bootstrap(roc_auc, np.stack(aged), scores, units.labels, units.patients, draws=plan.draws)
+    return WithAge(measured([replace(units, scores=each) for each in aged], plan.prevalence, plan.draws), adds)
+
+
+def _without_picture(units: Units, breasts: pd.DataFrame, plan: Plan) -> Iterator[WithoutPicture]:
+    """Measure what age, machine and number of views tell alone."""
+    for kind in KINDS:
+        found = baseline(kind, breasts, breasts.iloc[:0])
+        if found.scores is None:
+            yield WithoutPicture(kind, found.how, None)
+            continue
+        figures = measured([replace(units, scores=found.scores)], plan.prevalence, plan.draws)
+        # No probabilities: what takes them for such has no meaning.
+        ranked = {name: figure for name, figure in figures.items() if name not in PROBABILITY}
+        yield WithoutPicture(kind, found.how, ranked)
+
+
 def _warnings(
-    plan: Plan, data: PreparedSet, asked: Sequence[Trial], units: Units, arms: Sequence[ArmFound]
+    plan: Plan,
+    data: PreparedSet,
+    asked: Sequence[Trial],
+    units: Units,
+    breasts: pd.DataFrame,
+    arms: Sequence[ArmFound],
 ) -> tuple[str, ...]:
     """What the reader must know before believing a difference."""
     found = []
@@ -246,6 +303,9 @@ def _warnings(
     positives = int(units.labels.sum())
     if positives < _FEW:
         found.append(f"Only {positives} held-out breasts have a cancer: intervals are wide and not to be trusted.")
+    told = views_tell(breasts)
+    if told and plan.breast_score != "one_view":
+        found.append(f'{told} Give breast_score = "one_view".')
     if (data.table["source"] == "phantom").all():
         found.append("The pictures are synthetic: nothing here says anything about real breasts.")
     rows = asked[0].split.rows(data.table, "train")

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from mammo_core.intervals import Estimate
+from mammo_core.intervals import Estimate, PairedDifference
 from mammo_train.contrasts import Contrast, Figure, figures
 from mammo_train.convergence import Curve, Reached, median_censored
 from mammo_train.plan import Plan
@@ -46,6 +46,25 @@ class RunFound:
 
 
 @dataclass(frozen=True)
+class WithAge:
+    """An arm's scores put together with age, fitted on other patients."""
+
+    figures: Mapping[str, Estimate]
+    adds: PairedDifference
+    """How much higher its ROC-AUC is than that of the image alone."""
+
+
+@dataclass(frozen=True)
+class WithoutPicture:
+    """What one thing alone tells of the held-out breasts."""
+
+    kind: str
+    how: str
+    """What it was fitted on, or why it could not be."""
+    figures: Mapping[str, Estimate] | None
+
+
+@dataclass(frozen=True)
 class ArmFound:
     """One arm over all its runs."""
 
@@ -54,6 +73,8 @@ class ArmFound:
     recipe: str
     figures: Mapping[str, Estimate]
     """On held-out breasts, by name of the figure."""
+    with_age: WithAge | None
+    """What age adds; None where it is not stated."""
     runs: int
     reached: int
     """Runs that reached the target AUC."""
@@ -78,6 +99,7 @@ class Comparison:
     patients: int
     warnings: tuple[str, ...]
     arms: tuple[ArmFound, ...]
+    without_picture: tuple[WithoutPicture, ...]
     contrasts: tuple[Contrast, ...]
     runs: tuple[RunFound, ...]
 
@@ -87,7 +109,9 @@ class Comparison:
         return figures(self.plan.prevalence)
 
 
-def arm_found(name: str, plan: Plan, found: Mapping[str, Estimate], runs: Sequence[RunFound]) -> ArmFound:
+def arm_found(
+    name: str, plan: Plan, found: Mapping[str, Estimate], aged: WithAge | None, runs: Sequence[RunFound]
+) -> ArmFound:
     """Sum the runs of an arm up."""
     arm = next(arm for arm in plan.arms if arm.name == name)
     mine = [run for run in runs if run.arm == name]
@@ -101,6 +125,7 @@ def arm_found(name: str, plan: Plan, found: Mapping[str, Estimate], runs: Sequen
         about=arm.about,
         recipe=arm.recipe,
         figures=found,
+        with_age=aged,
         runs=len(mine),
         reached=sum(one is not None for one in there),
         median_seconds=median(lambda one: one.seconds),
@@ -121,12 +146,16 @@ def json_bytes(comparison: Comparison) -> bytes:
 
 
 def tables(comparison: Comparison) -> dict[str, bytes]:
-    """File name -> CSV: arms, differences, convergence (one line per run), curves (one line per epoch)."""
+    """File name -> CSV: arms and what they are measured beside, differences, convergence (a line per run), curves."""
+    measured = [(arm.name, arm.figures) for arm in comparison.arms]
+    measured += [(f"{arm.name} and age", arm.with_age.figures) for arm in comparison.arms if arm.with_age]
+    measured += [(f"{each.kind} alone", each.figures) for each in comparison.without_picture if each.figures]
     arms = [
-        [arm.name, figure.name, found.value, found.low, found.high]
-        for arm in comparison.arms
+        [name, figure.name, found.value, found.low, found.high]
+        for name, of in measured
         for figure in comparison.figures
-        for found in [arm.figures[figure.name]]
+        if figure.name in of
+        for found in [of[figure.name]]
     ]
     differences = [
         [c.a, c.b, c.figure, c.difference.value, c.difference.low, c.difference.high, c.difference.p, c.p_holm]

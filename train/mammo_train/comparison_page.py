@@ -26,8 +26,14 @@ from mammo_train.html_page import (
     table,
     warning,
 )
+from mammo_train.units import How
 
 _SIGNIFICANT = 0.05
+_BREAST_SCORES: dict[How, str] = {
+    "mean": "the mean over its views",
+    "max": "the largest of its views'",
+    "one_view": "that of one of its views, drawn by the image's name",
+}
 
 
 def comparison_page(found: Comparison) -> str:
@@ -36,11 +42,12 @@ def comparison_page(found: Comparison) -> str:
     sections = [
         Section("What was compared", _about(found)),
         Section("Arms", _arms(found)),
+        Section("Without the picture, and with age", _beside(found)),
         Section("Convergence", _convergence(found)),
         Section("Runs", _runs(found)),
     ]
     if found.contrasts:
-        sections.insert(2, Section("Differences", _differences(found)))
+        sections.insert(3, Section("Differences", _differences(found)))
     return page(f"Comparison: {plan.name}", sections, lead=plan.about)
 
 
@@ -51,10 +58,10 @@ def _about(found: Comparison) -> str:
         held_out = f"the {found.part} part"
     else:
         held_out = f"{plan.split.folds} folds, each held out once, their scores pooled"
-    share = found.positive_breasts / found.breasts
+    share, score = found.positive_breasts / found.breasts, _BREAST_SCORES[plan.breast_score]
     facts = (
         f"Set: {found.data_source}. Held out: {held_out}, {found.breasts:,} breasts of {found.patients:,} patients, "
-        f"{found.positive_breasts:,} with cancer ({share:.1%}). A breast's score is the mean over its views.",
+        f"{found.positive_breasts:,} with cancer ({share:.1%}). A breast's score is {score}.",
         f"Budget of every run, warm-up included: {plan.budget.in_words()}. Phases do not end early. "
         f"Every arm was trained with {repeats}; figures are means over them.",
         f"Intervals: 95 %, {plan.draws:,} bootstrap draws of patients{', and of seeds' * (len(plan.seeds) > 1)}; the "
@@ -80,6 +87,26 @@ def _arms(found: Comparison) -> str:
         if one.tested
     ]
     return table(head, rows) + side_by_side(*drawn)
+
+
+def _beside(found: Comparison) -> str:
+    """What age, machine and number of views tell alone, and what age adds to every arm."""
+    shown = [one for one in found.figures if one.tested]
+    rows: list[list[Cell]] = [
+        [f"{each.kind} alone", *(each.figures[one.name] if each.figures else None for one in shown), None, each.how]
+        for each in found.without_picture
+    ]
+    for arm in found.arms:
+        if arm.with_age is not None:
+            adds = arm.with_age.adds
+            figures = [arm.with_age.figures[one.name] for one in shown]
+            rows.append([f"{arm.name} and age", *figures, Estimate(adds.value, adds.low, adds.high), _p(adds.p)])
+    said = (
+        "Age, machine and the arms' scores with age are fitted by cross-validation over the held-out patients. The "
+        "last columns say how much higher ROC-AUC is with age than by the image alone, and p."
+    )
+    head = ["", *(one.title for one in shown), "above the image alone", ""]
+    return paragraph(said) + table(head, rows)
 
 
 def _differences(found: Comparison) -> str:

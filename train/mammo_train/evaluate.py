@@ -20,7 +20,7 @@ from mammo_core.files import write_atomic
 from mammo_core.intervals import paired_bootstrap
 from mammo_core.metrics import Statistic, average_precision, pr_curve, roc_auc, roc_curve
 from mammo_core.operating_point import OperatingPoint, at_recall_rate, at_sensitivity, at_specificity, youden
-from mammo_train.baselines import Kind, baseline, breasts_of
+from mammo_train.baselines import KINDS, baseline, breasts_of, views_tell
 from mammo_train.evaluation import (
     BaselineResult,
     Convention,
@@ -226,7 +226,7 @@ def _measured(
     evaluation = Evaluation(
         subject=subject,
         settings=settings,
-        warnings=tuple(_warnings(checkpoint, data, breasts, subject)),
+        warnings=tuple(_warnings(checkpoint, data, rows, breasts, subject)),
         levels=levels,
         operating_points=points,
         calibration=bins,
@@ -252,6 +252,7 @@ def _levels(table: pd.DataFrame, scored: Scored, resampling: Resampling) -> tupl
     return (
         units(lambda scores: by_breast(table, rows, scores), "mean over its views"),
         units(lambda scores: by_breast(table, rows, scores, how="max"), "max over its views"),
+        units(lambda scores: by_breast(table, rows, scores, how="one_view"), "one of its views"),
         units(lambda scores: by_image(table, rows, scores), "each view by itself"),
         units(lambda scores: by_patient(table, rows, scores), "larger of the breasts' means"),
         units(lambda scores: by_patient(table, rows, scores, how="max"), "max over all views"),
@@ -298,12 +299,11 @@ def _chosen_on_validation(
 def _baselines(
     table: pd.DataFrame, rows: NDArray[np.intp], breasts: Units, resampling: Resampling
 ) -> tuple[BaselineResult, ...]:
-    """Age alone and machine alone, on the same breasts as the model."""
+    """What age, machine and number of views tell alone, on the same breasts as the model."""
     reported = breasts_of(table, rows)
     others = breasts_of(table, np.setdiff1d(np.arange(len(table)), rows))
     found = []
-    kinds: tuple[Kind, ...] = ("age", "machine")
-    for kind in kinds:
+    for kind in KINDS:
         fitted = baseline(kind, reported, others)
         if fitted.scores is None or not both_classes(breasts):
             how = fitted.how if fitted.scores is None else "one class is missing"
@@ -369,7 +369,9 @@ def _subject(
     )
 
 
-def _warnings(checkpoint: Checkpoint, data: PreparedSet, breasts: Units, subject: Subject) -> Iterable[str]:
+def _warnings(
+    checkpoint: Checkpoint, data: PreparedSet, rows: NDArray[np.intp], breasts: Units, subject: Subject
+) -> Iterable[str]:
     """Say what must be known before a figure is believed."""
     header = checkpoint.header
     if header.training_domain == "phantom" and set(data.table["source"].astype(str)) != {"phantom"}:
@@ -377,6 +379,9 @@ def _warnings(checkpoint: Checkpoint, data: PreparedSet, breasts: Units, subject
     yield from _leaks(header.training, data.sha256, subject)
     if not both_classes(breasts):
         yield "One class is missing: what needs both cannot be measured."
+    told = views_tell(breasts_of(data.table, rows))
+    if told:
+        yield told
     if header.calibration is None:
         yield "The model is not calibrated: its scores are no probabilities."
     elif both_classes(breasts):

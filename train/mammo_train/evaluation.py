@@ -119,6 +119,10 @@ class Localisation:
     """Mean share of the heat over the breast that lies in the mask."""
     lesion_share: float
     """Mean share of the breast that the mask covers, over the same images."""
+    shuffled_pointing: Estimate
+    """``pointing`` of the same network with its weights shuffled (`mammo_train.localise.shuffled`)."""
+    shuffled_heat_in_lesion: Estimate
+    """``heat_in_lesion`` of the same network with its weights shuffled."""
 
 
 @dataclass(frozen=True)

@@ -314,19 +314,23 @@ def _heatmaps(evaluation: Evaluation, heat: HeatStudy) -> Section:
                 x.patients,
                 x.pointing,
                 x.pointing_at_random,
+                x.shuffled_pointing,
                 x.heat_in_lesion,
                 x.lesion_share,
+                x.shuffled_heat_in_lesion,
                 x.without_map,
             ]
             for x in evaluation.localisation
         ]
         head = [
-            "images with a mask", "n", "patients", "strongest place on the lesion", "at random",
-            "share of the heat in the lesion", "lesion's share of the breast", "nothing localised",
+            "images with a mask", "n", "patients", "strongest place on the lesion", "at random", "weights shuffled",
+            "share of the heat in the lesion", "lesion's share of the breast", "weights shuffled", "nothing localised",
         ]  # fmt: skip
         caption = (
             "Pointing game: the strongest place is in the mask or within half a cell of the map. "
-            "Beside each figure, what an even map would achieve."
+            "Beside each figure, what an even map would achieve, and what the same network does with the values of "
+            "every weight tensor in random order (Adebayo et al. 2018): a map that stays as good shows the picture, "
+            "and not what was learnt."
         )
         text += heading("On the lesion?") + table(head, rows, caption=caption)
     else:

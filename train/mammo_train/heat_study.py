@@ -3,7 +3,7 @@
 Knows nothing of how a map is made or measured (`mammo_train.localise`) or drawn (`mammo_train.gallery`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from mammo_core.heatmap import Heatmap, methods
 from mammo_core.intervals import Estimate
 from mammo_train.evaluation import EvaluationSettings, HeatDifference, Localisation
 from mammo_train.gallery import Group, Layers, chosen, heat_scale, layers
-from mammo_train.localise import HeatFacts, breast_of, heatmaps, measured_heat
+from mammo_train.localise import HeatFacts, breast_of, heatmaps, measured_heat, shuffled
 from mammo_train.measures import Resampling, mean_difference
 from mammo_train.prepared_set import PreparedSet
 
@@ -76,6 +76,16 @@ def heat_study(
         facts[row] = measured_heat(row, heat, breast_of(data.image(row)), data.mask(row))
         if row in shown:
             kept[row] = heat
+    masked = [row for row in wanted if facts[row].pointed is not None]
+    control = dict[int, HeatFacts]()
+    for row, heat in heatmaps(
+        shuffled(checkpoint, settings.seed),
+        data,
+        masked,
+        device=device,
+        tell=lambda done: tell("heatmaps of shuffled weights", done, len(masked)),
+    ):
+        control[row] = measured_heat(row, heat, breast_of(data.image(row)), data.mask(row))
     scale = heat_scale([fact.peak for fact in facts.values()])
     score_of = dict(zip(rows.tolist(), scores.tolist(), strict=True))
     gallery = tuple(
@@ -85,7 +95,7 @@ def heat_study(
     found = tuple(facts[row] for row in wanted)
     return HeatStudy(
         facts=found,
-        localisation=tuple(_localisation(data.table, found, resampling)),
+        localisation=tuple(_localisation(data.table, found, control, resampling)),
         differences=tuple(_differences(data.table, found, resampling)),
         sample=sample,
         method=methods(checkpoint)[0].title,
@@ -129,18 +139,22 @@ def _case(data: PreparedSet, row: int, score: float, facts: HeatFacts, heat: Hea
     )
 
 
-def _localisation(table: pd.DataFrame, facts: Sequence[HeatFacts], resampling: Resampling) -> list[Localisation]:
-    """Pointing game and heat in the lesion, apart for malignant and benign images that have a mask."""
+def _localisation(
+    table: pd.DataFrame, facts: Sequence[HeatFacts], control: Mapping[int, HeatFacts], resampling: Resampling
+) -> list[Localisation]:
+    """Pointing game and heat in the lesion, apart for malignant and benign images that have a mask.
+
+    ``control`` are the facts of the same rows by a network that knows nothing.
+    """
     found = []
     for name, positive in (("malignant", True), ("benign", False)):
         of = [f for f in facts if f.pointed is not None and bool(table["cancer"].iat[f.row]) == positive]
         if not of:
             continue
         patients = [str(table["patient_id"].iat[f.row]) for f in of]
-        with_map = [i for i, f in enumerate(of) if np.isfinite(f.heat_in_lesion)]
-        pointing = _mean([float(bool(f.pointed)) for f in of], patients, resampling)
-        inside = [of[i] for i in with_map]
-        heat = _mean([f.heat_in_lesion for f in inside], [patients[i] for i in with_map], resampling)
+        inside = [f for f in of if np.isfinite(f.heat_in_lesion)]
+        pointing, heat = _pointing_and_heat(table, of, resampling)
+        pointing_by_chance, heat_by_chance = _pointing_and_heat(table, [control[f.row] for f in of], resampling)
         found.append(
             Localisation(
                 images=name,
@@ -151,9 +165,23 @@ def _localisation(table: pd.DataFrame, facts: Sequence[HeatFacts], resampling: R
                 pointing_at_random=float(np.mean([f.pointed_share for f in of])),
                 heat_in_lesion=heat,
                 lesion_share=float(np.mean([f.lesion_share for f in inside])) if inside else float("nan"),
+                shuffled_pointing=pointing_by_chance,
+                shuffled_heat_in_lesion=heat_by_chance,
             )
         )
     return found
+
+
+def _pointing_and_heat(
+    table: pd.DataFrame, facts: Sequence[HeatFacts], resampling: Resampling
+) -> tuple[Estimate, Estimate]:
+    """Share of images that point at a lesion, and mean share of the heat in it where anything is localised."""
+
+    def mean(values: Sequence[float], of: Sequence[HeatFacts]) -> Estimate:
+        return _mean(values, [str(table["patient_id"].iat[f.row]) for f in of], resampling)
+
+    inside = [f for f in facts if np.isfinite(f.heat_in_lesion)]
+    return mean([float(bool(f.pointed)) for f in facts], facts), mean([f.heat_in_lesion for f in inside], inside)
 
 
 def _differences(table: pd.DataFrame, facts: Sequence[HeatFacts], resampling: Resampling) -> list[HeatDifference]:

@@ -4,13 +4,14 @@ Knows nothing of scores or thresholds. Everything is measured on the prepared pi
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mammo_core.checkpoint import Checkpoint, model_of
 from mammo_core.heatmap import Heatmap, heatmap, methods, on_file, peak_point, raw_maps
@@ -70,6 +71,22 @@ def heatmaps(
         done += len(part)
         if tell is not None:
             tell(done)
+
+
+def shuffled(checkpoint: Checkpoint, seed: int) -> Checkpoint:
+    """Return the checkpoint with the values of every weight tensor in random order: nothing learnt is left in it.
+
+    A map that stays as it was shows the picture and not the model (Adebayo et al., Sanity Checks for Saliency Maps,
+    NeurIPS 2018). Biases, norms and statistics stay, so that activations keep their size.
+    """
+    random = torch.Generator().manual_seed(seed)
+
+    def mixed(tensor: Tensor) -> Tensor:
+        if tensor.ndim < 2:
+            return tensor
+        return tensor.flatten()[torch.randperm(tensor.numel(), generator=random)].view_as(tensor)
+
+    return replace(checkpoint, weights={name: mixed(tensor) for name, tensor in checkpoint.weights.items()})
 
 
 def whole(rows: int, columns: int) -> Placement:

@@ -59,6 +59,9 @@ def write_outcome(
     a breast's score is the mean of its views' probabilities.
     """
     inputs, rows = recipe.inputs(data.inputs), split.rows(data.table, "validation")
+    if recipe.half:
+        # Before anything is chosen, so that calibration and threshold are those of the weights that are kept.
+        model.half().float()
     logits = image_logits(
         model, inputs, data, rows, device=device, tell=lambda done, total: tell("validation images", done, total)
     )
@@ -86,7 +89,7 @@ def write_outcome(
         validation=validation,
         training=_record(recipe, data, split, spent),
     )
-    save_checkpoint(run / CHECKPOINT, header, model.state_dict())
+    save_checkpoint(run / CHECKPOINT, header, model.state_dict(), half=recipe.half)
     return run / CHECKPOINT, notes
 
 

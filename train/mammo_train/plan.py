@@ -12,6 +12,7 @@ from pydantic import Field
 from mammo_core.settings import Settings
 from mammo_train.split import SplitSettings
 from mammo_train.toml_settings import bundled, find_bundled, read_toml, write_toml
+from mammo_train.units import How
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
@@ -82,6 +83,9 @@ class Plan(Settings):
     """ROC-AUC on validation breasts; how soon it is reached is the speed of convergence."""
     prevalence: float | None = Field(default=None, gt=0, lt=1)
     """Prevalence that PR-AUC is also given at, and compared at; without it the set's own."""
+    breast_score: How = "mean"
+    """How the views of a held-out breast make its score: their mean, their maximum, or one of them. Another way needs
+    no run anew."""
     draws: int = Field(default=2000, ge=100)
     """Bootstrap draws of patients."""
 

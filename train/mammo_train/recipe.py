@@ -57,6 +57,8 @@ class Recipe(Settings):
     """Specificity on validation breasts at which the stored operating point is chosen."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Arithmetic of the forward and backward pass; "auto" is the fastest that the device gains from."""
+    half: bool = False
+    """Whether the checkpoint keeps its weights as float16, half the size; what is measured are the rounded weights."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Seed of everything that is drawn but the split and the subsets, which have their own."""
 

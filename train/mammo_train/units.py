@@ -4,6 +4,7 @@ Knows nothing of models: scores may be logits or probabilities. A reader average
 views, so probabilities are what breasts are to be made of where they are compared with what is read.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -14,8 +15,9 @@ from numpy.typing import NDArray
 
 from mammo_core.errors import InputError
 
-How = Literal["mean", "max"]
-"""How a breast's views make one score."""
+How = Literal["mean", "max", "one_view"]
+"""How a breast's views make one score. "one_view" takes one of them, drawn by its image's name: the only fair way
+where positive breasts have more views than negative ones, of which means spread less and maxima are higher."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,15 @@ def by_image(table: pd.DataFrame, rows: NDArray[np.intp], scores: NDArray[np.flo
 
 
 def by_breast(table: pd.DataFrame, rows: NDArray[np.intp], scores: NDArray[np.float64], how: How = "mean") -> Units:
-    """One unit per breast (patient and laterality): the mean over its images, or their maximum."""
+    """One unit per breast (patient and laterality): the mean over its images, their maximum, or one of them."""
     chosen = _chosen(table, rows, scores)
-    return _units(chosen, chosen["patient_id"] + "/" + chosen["laterality"], how, "breast")
+    keys = chosen["patient_id"] + "/" + chosen["laterality"]
+    if how == "one_view":
+        # The breast has the cancer whichever of its images is drawn.
+        chosen["cancer"] = chosen.groupby(keys)["cancer"].transform("any")
+        drawn = chosen["image_id"].map(_lot).groupby(keys).idxmin()
+        chosen, keys, how = chosen.loc[drawn], keys.loc[drawn], "mean"
+    return _units(chosen, keys, how, "breast")
 
 
 def by_patient(table: pd.DataFrame, rows: NDArray[np.intp], scores: NDArray[np.float64], how: How = "mean") -> Units:
@@ -64,6 +72,11 @@ def stacked(runs: Sequence[Units]) -> tuple[Units, NDArray[np.float64]]:
             sizes = f"{len(first.keys)} and {len(other.keys)} {first.unit} units"
             raise InputError(f"scores of run {number}", f"are not of the same units as those of run 1 ({sizes})")
     return first, np.stack([run.scores for run in runs])
+
+
+def _lot(image_id: str) -> str:
+    """Draw for an image: by its name alone, so that every model is measured on the same ones."""
+    return hashlib.sha256(image_id.encode()).hexdigest()
 
 
 def _chosen(table: pd.DataFrame, rows: NDArray[np.intp], scores: NDArray[np.float64]) -> pd.DataFrame:
