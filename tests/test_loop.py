@@ -90,6 +90,36 @@ def test_float16_scales_its_loss_and_bfloat16_learns_alike() -> None:
         assert losses[half] != losses[None]
 
 
+def test_depthwise_convolutions_that_a_cpu_is_slow_at_stay_in_32_bits() -> None:
+    model = build_model(Architecture(backbone="tf_efficientnet_lite0", in_channels=1))
+    seen: dict[str, torch.dtype] = {}
+    for name, layer in model.backbone.named_modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.register_forward_hook(lambda _layer, _given, found, name=name: seen.update({name: found.dtype}))
+    images = torch.randn(2, 1, 64, 64, generator=torch.Generator().manual_seed(1))
+    computed: list[torch.dtype] = []
+    convolve = torch.nn.functional.conv2d
+
+    def watched(given: torch.Tensor, *more: object) -> torch.Tensor:
+        found = convolve(given, *more)  # type: ignore[arg-type]
+        computed.append(found.dtype)
+        return found
+
+    layers = [layer for layer in model.backbone.modules() if isinstance(layer, torch.nn.Conv2d)]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(torch.nn.functional, "conv2d", watched)
+        logits, _ = Network(model, model.backbone, torch.bfloat16)(images)
+    wide = [c for c in layers if c.groups > 1 and (c.kernel_size[0] > 3 or c.stride[0] > 1)]
+    assert 0 < len(wide) < sum(c.groups > 1 for c in layers)
+    assert (computed.count(torch.float32), len(computed)) == (len(wide), len(layers))
+    # What is handed on is in 16 bits, or all that follows would be in 32.
+    assert set(seen.values()) == {torch.bfloat16}
+    logits.sum().backward()
+    exact, _ = Network(model, model.backbone)(images)
+    assert logits.detach().numpy() == pytest.approx(exact.detach().numpy(), abs=0.05)
+    assert all("forward" not in vars(layer) for layer in layers)
+
+
 def test_16_bits_where_the_device_gains(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda = torch.device("cuda")
     for amx, avx, wanted in ((True, False, torch.bfloat16), (False, True, torch.bfloat16), (False, False, None)):

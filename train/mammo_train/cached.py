@@ -18,7 +18,7 @@ from mammo_core.model import Model
 from mammo_core.phases import Phase
 from mammo_train.feed import Given, Source, fixed_copies, in_evaluation, kept_variants
 from mammo_train.optimiser import trained_groups
-from mammo_train.precision import Network
+from mammo_train.precision import Network, arithmetic
 from mammo_train.sampling import Batch
 from mammo_train.scoring import batch_of
 
@@ -118,7 +118,7 @@ class Activations:
         """Pictures ``(n, 1, H, W)`` -> what the frozen layers give, channels last: ``(n, ..., channels)``."""
         shown = self._source.shown(pictures)
         self._frozen.eval()
-        with torch.no_grad(), torch.autocast(shown.device.type, self._half, enabled=self._half is not None):
+        with torch.no_grad(), arithmetic(self._frozen, shown.device, self._half):
             found: Tensor = self._frozen(shown)
         return found.movedim(1, -1).contiguous()
 
