@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from mammo_core.metrics import roc_auc
-from mammo_train.baselines import baseline, breasts_of, views_tell, with_age
+from mammo_train.baselines import baseline, with_age
+from mammo_train.units import breasts_of, views_tell
 
 
 def images(**columns) -> pd.DataFrame:

@@ -102,6 +102,29 @@ def test_scores_on_disk_are_the_checkpoint_s_own(tmp_path: Path) -> None:
     assert breasts["cancer"].tolist() == [int(label) for label in validation.labels]
 
 
+def test_a_half_checkpoint_was_measured_as_it_is_kept(data: PreparedSet, tmp_path: Path) -> None:
+    recipe = tiny_recipe(phase("head", trained=1, epochs=1), half=True)
+    checkpoint = load_checkpoint(fit(recipe, data, halves(data), tmp_path))
+    whole = fit(recipe.model_copy(update={"half": False}), data, halves(data), tmp_path / "whole")
+    assert (tmp_path / "checkpoint.safetensors").stat().st_size < 0.6 * whole.stat().st_size
+    rows = halves(data).rows(data.table, "validation")
+    logits = image_logits(model_of(checkpoint), checkpoint.header.inputs, data, rows)
+    told = pd.read_csv(tmp_path / "validation_images.csv")["logit"].to_numpy()
+    assert told == pytest.approx(logits, abs=5e-7)
+    exact = image_logits(model_of(load_checkpoint(whole)), checkpoint.header.inputs, data, rows)
+    assert np.abs(told - exact).max() > 2e-6, "the rounding shows"
+
+
+def test_the_card_says_what_the_backbone_learnt_before_and_on_which_terms(data: PreparedSet, tmp_path: Path) -> None:
+    before = tiny_recipe(phase("head", trained=1, epochs=1), name="before")
+    first = fit(before, data, halves(data), tmp_path / "before")
+    after = tiny_recipe(phase("head", trained=1, epochs=1), weights=str(first))
+    card = load_checkpoint(fit(after, data, halves(data), tmp_path / "after")).header.card
+    learnt = "16 images of 8 breasts of 8 patients (made); 4 breasts (50.0%) with cancer."
+    assert card.training_data == f"{learnt} Its backbone began with before: {learnt}"
+    assert card.data_terms == "made: not stated."
+
+
 def test_the_best_epoch_becomes_the_checkpoint_and_patience_ends_a_phase(
     data: PreparedSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

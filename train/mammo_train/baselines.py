@@ -15,7 +15,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
 from mammo_core.calibration import log_odds
-from mammo_core.metrics import roc_auc
 
 Kind = Literal["age", "machine", "number of views"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -26,8 +25,6 @@ _AGE_SCALE = 10.0
 _AGE_MIDDLE = 60.0
 _LEAST_SCORE = 1e-6
 """Scores enter the regression as log-odds, no further from 0 and 1 than this."""
-_TELLING = 0.1
-"""Difference of a ROC-AUC from 0.5 above which the number of views tells the classes apart."""
 _PRIOR = 10.0
 """Breasts at the overall rate that every machine is given on top of its own (Laplace smoothing)."""
 
@@ -43,40 +40,11 @@ class Baseline:
     """What it was fitted on, or why it could not be."""
 
 
-def breasts_of(table: pd.DataFrame, rows: NDArray[np.intp]) -> pd.DataFrame:
-    """One line per breast of these rows, in the order of `mammo_train.units.by_breast`.
-
-    ``cancer`` is whether any of its images shows one, ``views`` is how many there are; of the other columns the first
-    stated value counts.
-    """
-    part = table.iloc[rows].replace({"": None})
-    keys = (part["patient_id"] + "/" + part["laterality"]).to_numpy()
-    found = part.groupby(keys, sort=True).first()
-    images = part.groupby(keys, sort=True)["cancer"]
-    return found.assign(cancer=images.any().to_numpy(bool), views=images.size().to_numpy())
-
-
-def views_tell(breasts: pd.DataFrame) -> str:
-    """Warn where the number of views alone tells positive breasts from negative ones, as in a set that was picked so.
-
-    Empty where it does not. ``breasts`` are of `breasts_of`.
-    """
-    cancer = breasts["cancer"].to_numpy(bool)
-    if cancer.all() or not cancer.any():
-        return ""
-    found = roc_auc(breasts["views"].to_numpy(np.float64), cancer)
-    if abs(found - 0.5) <= _TELLING:
-        return ""
-    return (
-        f"The number of views alone tells positive breasts from negative ones here (ROC-AUC {found:.3f}): figures of "
-        "the mean or the maximum over views hold that difference too; one view of each breast does not."
-    )
-
-
 def baseline(kind: Kind, reported: pd.DataFrame, others: pd.DataFrame) -> Baseline:
     """Score the ``reported`` breasts by one thing alone, fitted on the ``others`` if there are any.
 
-    Both tables are of `breasts_of`. Without others of both classes: five folds over the reported patients.
+    Both tables are of `mammo_train.units.breasts_of`. Without others of both classes: five folds over the reported
+    patients.
     """
     column = {"age": "age", "machine": "machine_id", "number of views": "views"}[kind]
     known = reported[column].dropna()
@@ -96,10 +64,11 @@ def baseline(kind: Kind, reported: pd.DataFrame, others: pd.DataFrame) -> Baseli
 
 
 def with_age(reported: pd.DataFrame, scores: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Probabilities from a model's ``scores`` ``(N,)`` in [0, 1] and age together, of the breasts of `breasts_of`.
+    """Probabilities from a model's ``scores`` ``(N,)`` in [0, 1] and age together.
 
-    Logistic regression on the score's log-odds, age and its square, by cross-validation over patients; None where
-    age is not stated or a class has too few patients. It calibrates anew, as a model's own calibration would with age.
+    ``reported`` are the breasts, of `mammo_train.units.breasts_of`. Logistic regression on the score's log-odds, age
+    and its square, by cross-validation over patients: a calibration that knows age too. None where age is not stated
+    or a class has too few patients.
     """
     folds = _folds(reported)
     if folds < 2 or reported["age"].dropna().nunique() < 2:

@@ -21,7 +21,7 @@ from mammo_core.errors import InputError
 from mammo_core.files import write_atomic
 from mammo_core.intervals import paired_bootstrap
 from mammo_core.metrics import roc_auc
-from mammo_train.baselines import KINDS, baseline, breasts_of, views_tell, with_age
+from mammo_train.baselines import KINDS, baseline, with_age
 from mammo_train.budget import images_seen, within
 from mammo_train.comparison import (
     ArmFound,
@@ -44,7 +44,7 @@ from mammo_train.recipe import Recipe, dump_recipe, load_recipe
 from mammo_train.run import read_log
 from mammo_train.scoring import image_logits, view_scores
 from mammo_train.split import Split, make_split
-from mammo_train.units import Units, by_breast, stacked
+from mammo_train.units import Units, breasts_of, by_breast, stacked, views_tell
 
 PLAN = "plan.toml"
 RESULT = "comparison.json"

@@ -20,7 +20,7 @@ from mammo_core.files import write_atomic
 from mammo_core.intervals import paired_bootstrap
 from mammo_core.metrics import Statistic, average_precision, pr_curve, roc_auc, roc_curve
 from mammo_core.operating_point import OperatingPoint, at_recall_rate, at_sensitivity, at_specificity, youden
-from mammo_train.baselines import KINDS, baseline, breasts_of, views_tell
+from mammo_train.baselines import KINDS, baseline
 from mammo_train.evaluation import (
     BaselineResult,
     Convention,
@@ -49,7 +49,7 @@ from mammo_train.run import SPLIT, read_log
 from mammo_train.scoring import image_logits, view_scores
 from mammo_train.split import PARTS, Split, read_split
 from mammo_train.subgroups import groups_of_breasts, groups_of_images, subgroups
-from mammo_train.units import Units, by_breast, by_image, by_patient
+from mammo_train.units import Units, breasts_of, by_breast, by_image, by_patient, views_tell
 
 ALL = "all"
 """Part that is the whole set, whatever a split says."""

@@ -14,7 +14,14 @@ import torch
 from numpy.typing import NDArray
 
 from mammo_core.calibration import Calibration, fit_platt
-from mammo_core.checkpoint import CheckpointHeader, ModelCard, TrainingRecord, ValidationScores, save_checkpoint
+from mammo_core.checkpoint import (
+    CheckpointHeader,
+    ModelCard,
+    TrainingRecord,
+    ValidationScores,
+    load_checkpoint,
+    save_checkpoint,
+)
 from mammo_core.errors import InputError
 from mammo_core.files import write_atomic
 from mammo_core.intervals import Estimate, bootstrap
@@ -28,7 +35,7 @@ from mammo_train.run import CHECKPOINT, VALIDATION, VALIDATION_IMAGES
 from mammo_train.scoring import image_logits, view_scores
 from mammo_train.sources import TERMS
 from mammo_train.split import Split
-from mammo_train.units import Units, by_breast
+from mammo_train.units import Units, breasts_of, by_breast, views_tell
 
 VERSION = "1"
 _PHANTOM = "phantom"
@@ -171,20 +178,34 @@ def _card(recipe: Recipe, data: PreparedSet, split: Split, breasts: Units, notes
     """Say what the model is, what it learnt from, and what it does not know."""
     training = data.table.iloc[split.rows(data.table, "train")]
     sources = ", ".join(sorted(set(training["source"]) - {""})) or "unnamed"
-    breasts_of = training.groupby(["patient_id", "laterality"])["cancer"].any()
+    labels = training.groupby(["patient_id", "laterality"])["cancer"].any()
+    terms = [TERMS.get(name, f"{name}: not stated.") for name in sorted(set(training["source"])) if name]
+    began, terms_before = _began_with(recipe.weights)
     views = tuple(sorted(set(training["view"]) - {""}))
     return ModelCard(
         summary=f"{recipe.architecture.backbone} trained with the recipe {recipe.name!r}. {recipe.about}".strip(),
-        training_data=f"{len(training)} images of {len(breasts_of)} breasts of {training['patient_id'].nunique()} "
-        f"patients ({sources}); {int(breasts_of.sum())} breasts ({breasts_of.mean():.1%}) with cancer.",
-        data_terms=" ".join(TERMS.get(name, f"{name}: not stated.") for name in sorted(set(training["source"])) if name)
-        or "not stated",
+        training_data=f"{len(training)} images of {len(labels)} breasts of {training['patient_id'].nunique()} "
+        f"patients ({sources}); {int(labels.sum())} breasts ({labels.mean():.1%}) with cancer. {began}".strip(),
+        data_terms=" ".join(dict.fromkeys((*terms, *terms_before))) or "not stated",
         limits=(*_limits(data, split, views), *notes),
         results=_results(breasts),
         manufacturers=tuple(sorted(set(_manufacturer(training)) - {""})),
         views=views,
         reproduce=f"mammo train RUN/recipe.toml DATA NEW_RUN --split RUN/split.csv (recipe {recipe.name})",
     )
+
+
+def _began_with(weights: str) -> tuple[str, tuple[str, ...]]:
+    """Say what the backbone had learnt before, and the terms of that; a checkpoint's own card is handed on."""
+    if weights == "none":
+        return "", ()
+    if weights == "imagenet":
+        return "Its backbone began with ImageNet's weights.", ()
+    try:
+        before = load_checkpoint(Path(weights)).header
+    except InputError:  # published weights, which say nothing of themselves
+        return f"Its backbone began with the published weights of {Path(weights).name}.", ()
+    return f"Its backbone began with {before.name}: {before.card.training_data}", (before.card.data_terms,)
 
 
 def _limits(data: PreparedSet, split: Split, views: tuple[str, ...]) -> tuple[str, ...]:
@@ -195,6 +216,7 @@ def _limits(data: PreparedSet, split: Split, views: tuple[str, ...]) -> tuple[st
         "Looks at each view by itself: no comparison of sides, views or dates.",
         f"Sees pictures of {learnt_from.height} x {learnt_from.width} pixels; learnt from views {', '.join(views)}.",
         "Measured on the validation part that its checkpoint, calibration and threshold were chosen on.",
+        *filter(None, [views_tell(breasts_of(data.table, split.rows(data.table, "validation")))]),
     )
 
 

@@ -14,10 +14,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammo_core.errors import InputError
+from mammo_core.metrics import roc_auc
 
 How = Literal["mean", "max", "one_view"]
 """How a breast's views make one score. "one_view" takes one of them, drawn by its image's name: the only fair way
 where positive breasts have more views than negative ones, of which means spread less and maxima are higher."""
+
+_TELLING = 0.1
+"""Difference of a ROC-AUC from 0.5 above which the number of views tells the classes apart."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,36 @@ def by_breast(table: pd.DataFrame, rows: NDArray[np.intp], scores: NDArray[np.fl
         drawn = chosen["image_id"].map(_lot).groupby(keys).idxmin()
         chosen, keys, how = chosen.loc[drawn], keys.loc[drawn], "mean"
     return _units(chosen, keys, how, "breast")
+
+
+def breasts_of(table: pd.DataFrame, rows: NDArray[np.intp]) -> pd.DataFrame:
+    """One line per breast of these rows, in the order of `by_breast`.
+
+    ``cancer`` is whether any of its images shows one, ``views`` is how many there are; of the other columns the first
+    stated value counts.
+    """
+    part = table.iloc[rows].replace({"": None})
+    keys = (part["patient_id"] + "/" + part["laterality"]).to_numpy()
+    found = part.groupby(keys, sort=True).first()
+    images = part.groupby(keys, sort=True)["cancer"]
+    return found.assign(cancer=images.any().to_numpy(bool), views=images.size().to_numpy())
+
+
+def views_tell(breasts: pd.DataFrame) -> str:
+    """Warn where the number of views alone tells positive breasts from negative ones, as in a set that was picked so.
+
+    Empty where it does not. ``breasts`` are of `breasts_of`.
+    """
+    cancer = breasts["cancer"].to_numpy(bool)
+    if cancer.all() or not cancer.any():
+        return ""
+    found = roc_auc(breasts["views"].to_numpy(np.float64), cancer)
+    if abs(found - 0.5) <= _TELLING:
+        return ""
+    return (
+        f"The number of views alone tells positive breasts from negative ones here (ROC-AUC {found:.3f}): figures of "
+        "the mean or the maximum over views hold that difference too; one view of each breast does not."
+    )
 
 
 def by_patient(table: pd.DataFrame, rows: NDArray[np.intp], scores: NDArray[np.float64], how: How = "mean") -> Units:

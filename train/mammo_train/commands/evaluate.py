@@ -27,6 +27,9 @@ def evaluate(
     part: Annotated[
         str | None, typer.Option(help="train, validation, test or all; test if the split has one, else validation.")
     ] = None,
+    gallery: Annotated[
+        int, typer.Option(min=0, max=48, help="Pictures of each kind in the report; 0: a report without any.")
+    ] = 6,
 ) -> None:
     """Measure a model: figures with intervals, subgroups, baselines, calibration, heatmaps, in one HTML report.
 
@@ -37,6 +40,7 @@ def evaluate(
         from mammo_core.model_files import find_model
         from mammo_train.evaluate import PAGE
         from mammo_train.evaluate import evaluate as measured
+        from mammo_train.evaluation import EvaluationSettings
         from mammo_train.prepared_set import open_prepared
 
         if prevalence is not None and not 0 < prevalence < 1:
@@ -56,7 +60,10 @@ def evaluate(
                     tasks[what] = bar.add_task(what.capitalize(), total=total)
                 bar.update(tasks[what], completed=done, total=total)
 
-            found = measured(checkpoint, prepared, out, split=parts, part=part, prevalence=prevalence, tell=tell)
+            settings = EvaluationSettings(gallery=gallery)
+            found = measured(
+                checkpoint, prepared, out, split=parts, part=part, prevalence=prevalence, settings=settings, tell=tell
+            )
     _print_result(found, out / PAGE)
 
 
