@@ -7,6 +7,7 @@ import pytest
 
 from mammo_core.errors import InputError
 from mammo_core.phases import Phase
+from mammo_gui.depth import depths
 from mammo_gui.draft import Draft, draft_of, typed, with_item
 from mammo_gui.training import PhaseFacts, plan_draft
 from mammo_gui.views.recipe import form_html, timeline_html
@@ -93,13 +94,36 @@ def test_the_help_is_the_fields_own_docstring_and_choices_are_the_models() -> No
 
 def test_the_timeline_shows_subsets_with_their_prevalence() -> None:
     draft = bundled_draft("warmup_then_full")
-    html = timeline_html(draft, (PhaseFacts(10, 5, 4000.0), PhaseFacts(200, 4, None)))
+    html = timeline_html(draft, (PhaseFacts(10, 5, 4000.0), PhaseFacts(200, 4, None)), depths(draft.recipe))
     assert "10 images, 50.0% positive" in html
     assert "about 67 min here" in html
     assert "200 images, 2.0% positive" in html
     epochs = [phase.epochs for phase in draft.recipe.phases]
     assert [int(each) for each in re.findall(r'data-epochs="(\d+)"', html)] == epochs
-    assert "comes back when the recipe is right" in timeline_html(typed(draft, "phases.0.epochs", "0"), ())
+    assert "comes back when the recipe is right" in timeline_html(typed(draft, "phases.0.epochs", "0"), (), ())
+
+
+def test_the_timeline_draws_layers_with_their_learning_rates() -> None:
+    draft = bundled_draft("progressive")
+    html = unescape(timeline_html(draft, (), depths(draft.recipe)))
+    assert "head alone, rate 0.001" in html
+    assert "stage4 to head, rate 0.0003" in html
+    assert "all layers, rate 3.1e-06 at the stem, 5e-05 at the head" in html
+    assert html.count('class="frozen"') == 5 + 4 + 3, "stem and four stages, then fewer"
+    # The head's 0.001 is the highest of all; 0.0001 is a decade less, of four that are told apart.
+    assert html.count("--high: 1.00") == 1
+    assert 'title="stage4: 0.0001" style="--high: 0.75"' in html
+
+
+def test_a_network_that_cannot_be_is_said_beside_its_field() -> None:
+    draft = bundled_draft("warmup_then_full")
+    none = typed(draft, "architecture.backbone", "resnet999")
+    assert (none.recipe, list(none.problems)) == (None, ["architecture.backbone"])
+    assert "has no model 'resnet999'" in unescape(form_html(none, ()))
+    deep = typed(draft, "phases.1.trained", "9")
+    assert (deep.recipe, list(deep.problems)) == (None, ["phases.1.trained"])
+    assert "resnet101 has 6 groups (stem, stage1, stage2, stage3, stage4, head)" in form_html(deep, ())
+    assert typed(deep, "phases.1.trained", "6").recipe is not None
 
 
 def test_a_plan_is_edited_like_a_recipe() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from typer.testing import CliRunner
 from mammo_core.errors import InputError
 from mammo_core.library import Library
 from mammo_gui.draft import draft_of, typed
+from mammo_gui.tabs.train import Answers
 from mammo_gui.training import Desk, Training
 from mammo_gui.views.data import data_html
+from mammo_gui.views.recipe import terminal_html
 from mammo_gui.views.runs import runs_html
 from mammo_gui.views.training import job_html, jobs_html
 from mammo_train.cli import app
@@ -22,8 +25,9 @@ from mammo_train.jobs.store import Jobs, say
 from mammo_train.plan import dump_plan, load_plan
 from mammo_train.progress_file import Step, read_progress
 from mammo_train.recipe import dump_recipe
-from mammo_train.run import RECIPE, STATUS, read_status
+from mammo_train.run import CHECKPOINT, RECIPE, STATUS, read_status
 from mammo_train.split import make_split
+from mammo_train.toml_settings import write_toml
 from tiny_set import phase, tiny_recipe, tiny_set
 
 RECIPE_OF_TWO = tiny_recipe(
@@ -57,11 +61,39 @@ def test_a_set_is_summed_up_and_the_phases_count_what_they_would_see(training: T
     facts = screen.facts
     assert facts is not None
     assert (facts.images, facts.breasts, facts.patients, facts.positives) == (32, 16, 16, 8)
-    assert (facts.views, facts.size, facts.ages_missing) == ((("CC", 16), ("MLO", 16)), "64 x 64", 32)
+    assert dict(facts.missing) == {"age": 32, "density": 32, "implant": 32, "site_id": 32, "machine_id": 32}
+    assert (facts.views, facts.size) == ((("CC", 16), ("MLO", 16)), "64 x 64")
     assert [(phase.images, phase.positives) for phase in screen.phases] == [(16, 8), (16, 8)]
     assert "16, 8 with a cancer (50.0%)" in data_html(screen)
     broken = training.screen(Desk(data=desk.data, draft=typed(desk.draft, "phases.0.epochs", "0")))
     assert broken.phases == ()
+
+
+def test_a_file_that_divides_a_set_is_read_only_where_that_is_allowed(
+    training: Training, desk: Desk, tmp_path: Path
+) -> None:
+    parts = "".join(f"p{n:03d},{('train', 'validation')[n % 4 > 1]}\n" for n in range(16))
+    for folder in (tmp_path / "allowed", tmp_path):
+        (folder / "parts.csv").write_text("patient_id,part\n" + parts)
+        named = replace(desk, draft=typed(desk.draft, "split.file", str(folder / "parts.csv")))
+        screen = training.screen(named)
+        assert bool(screen.phases) == bool(screen.facts.parts) == (folder != tmp_path)
+    with pytest.raises(InputError, match="is not below a folder that is allowed"):
+        training.start(named, "x")
+
+
+def test_the_command_line_of_what_is_edited_is_shown(training: Training, desk: Desk) -> None:
+    kept = training.recipes.draft("warmup_then_full")
+    shown = terminal_html(training.screen(replace(desk, draft=kept)))
+    assert f"mammo train warmup_then_full {desk.data} RUN" in shown
+    edited = typed(kept, "phases.0.epochs", "3")
+    shown = terminal_html(training.screen(replace(desk, draft=edited)))
+    assert f"mammo train recipe.toml {desk.data} RUN" in shown
+    assert escape(write_toml(edited.recipe)) in shown
+    assert terminal_html(training.screen(replace(desk, draft=typed(kept, "phases.0.epochs", "x")))) == ""
+    saved = training.save(replace(desk, draft=edited), "mine")
+    assert str(training.recipes.file("mine")) in terminal_html(training.screen(saved))
+    assert f"mammo compare study {desk.data} OUT" in terminal_html(training.screen(replace(desk, mode="compare")))
 
 
 def test_a_run_is_queued_with_the_recipe_as_it_was_edited(training: Training, desk: Desk) -> None:
@@ -72,7 +104,7 @@ def test_a_run_is_queued_with_the_recipe_as_it_was_edited(training: Training, de
     assert (job.folder / RECIPE).read_text(encoding="utf-8") == job.record.asked.recipe
     html = job_html(training.screen(Desk(data=desk.data, draft=desk.draft, job=job.id)))
     assert "My &lt;run&gt;" in html
-    assert "waits for its turn" in html
+    assert "Waits for its turn." in html
     assert f"mammo train {job.folder / RECIPE} {desk.data}" in html
     assert training.cloned(Desk(), job.id).draft.recipe == edited.draft.recipe
     with pytest.raises(InputError, match="recipe: has 1 field that is not right yet"):
@@ -101,14 +133,23 @@ def test_curves_states_and_the_checkpoint_of_a_run(training: Training, desk: Des
         training.adopt(job.id)
     data = training.sets.open(desk.data)
     fit(RECIPE_OF_TWO, data, make_split(data.table, RECIPE_OF_TWO.split), job.run)
+    say(job.folder, "running", "")
     screen = training.screen(Desk(data=desk.data, draft=desk.draft, job=job.id))
     assert [epoch.epoch for epoch in screen.epochs] == [1, 2, 3, 4]
     html = job_html(screen)
     assert "Epoch 4 of 4, phase all" in html
     assert 'id="chart-loss"' in html
     entry = training.adopt(job.id)
+    # Another run may begin with its backbone, but with no other file of the library.
+    asked = training.start(replace(desk, draft=typed(desk.draft, "weights", str(job.run / CHECKPOINT))), "next").record
+    assert f'weights = "{job.run / CHECKPOINT}"' in asked.asked.recipe
+    with pytest.raises(InputError, match="is not below a folder that is allowed"):
+        training.start(replace(desk, draft=typed(desk.draft, "weights", str(job.run / RECIPE))), "next")
     assert (entry.origin, entry.name) == ("trained", "tiny")
     assert (entry.evidence / "log.jsonl").is_file()
+    finished = read_status(job.run).model_copy(update={"state": "finished"})
+    (job.folder / STATUS).write_text(finished.model_dump_json())
+    assert f'data-opens="{entry.sha256}"' in job_html(training.screen(replace(desk, job=job.id)))
     say(job.folder, "failed", "disk: is full: free some space, then carry the job on")
     screen = training.screen(Desk(data=desk.data, draft=desk.draft, job=job.id))
     assert "disk: is full" in job_html(screen)
@@ -192,7 +233,8 @@ def test_the_table_of_runs_is_sorted_searched_and_overlaid(training: Training, d
     for number, job in enumerate(jobs):
         lines = [
             {"event": "epoch", "phase": "warm", "epoch": n, "roc_auc": 0.6 + 0.1 * number, "validation_loss": 1 / n}
-            | {"seconds": 10.0 * n, "images_per_s": 5.0, "learning_rates": {"head": 0.01}}
+            | {"seconds": 10.0 * n, "images_per_s": 5.0, "learning_rates": {"stem": 0.001, "head": 0.01 / n}}
+            | {"pr_auc": 0.1 * n, "best": n == 1}
             for n in (1, 2)
         ]
         job.run.mkdir()
@@ -208,11 +250,13 @@ def test_the_table_of_runs_is_sorted_searched_and_overlaid(training: Training, d
     assert names(sort="roc_auc", rising=True) == ["Beta", "Alpha"]
     assert names(words="FIRST wait") == ["Beta"]
     html = runs_html(training.screen(replace(runs, overlay=tuple(job.id for job in jobs), by="seconds")))
-    assert html.count('data-x="10 20"') == 4
+    assert html.count('data-x="10 20"') == 6
     assert "0.700" in html
+    assert "0.100" in html, "of the epoch that the checkpoint is of, not of the highest figure"
     shown = job_html(training.screen(replace(desk, job=jobs[0].id)))
     assert "5.0 images/s" in shown
-    assert "head 0.01" in shown
+    assert "stem 0.001, head 0.005" in shown
+    assert 'data-y="1 0.5"' in shown, "the head's rate in hundredths"
     assert 'value="first"' in shown
 
 
@@ -224,6 +268,7 @@ def test_the_time_of_a_recipe_is_measured_as_a_job(training: Training, desk: Des
     status = read_status(job.folder).model_copy(update={"state": "finished"})
     (job.folder / STATUS).write_text(status.model_dump_json())
     assert all(phase.seconds > 0 for phase in training.screen(desk).phases)
+    assert "s here" in "".join(map(str, Answers(training).tick(desk))), "without anything being edited"
     other = replace(desk, draft=typed(desk.draft, "phases.0.epochs", "9"))
     assert training.screen(other).phases[0].seconds is None, "it was measured for another recipe"
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from mammo_core.errors import InputError
+from mammo_gui.depth import network_problems
 
 if TYPE_CHECKING:
     from mammo_core.settings import Settings
@@ -128,6 +129,9 @@ def _checked(kind: Kind, fields: dict[str, Any]) -> Draft:
 
     model: type[Settings] = Recipe if kind == "recipe" else Plan
     settings, problems = checked(model, _without_none(fields))
+    if isinstance(settings, Recipe):
+        problems = network_problems(settings)
+        settings = None if problems else settings
     return Draft(kind, fields if settings is None else settings.model_dump(mode="json"), settings, problems)
 
 

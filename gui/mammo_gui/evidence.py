@@ -39,6 +39,8 @@ class Epoch(_Read):
     """Images that were learnt from in a second."""
     learning_rates: dict[str, float] = {}
     """Of each group of layers that learns, at the end of the epoch."""
+    best: bool = False
+    """Whether it was the best so far, by the recipe's own metric."""
 
 
 class Subject(_Read):

@@ -5,10 +5,10 @@ Knows nothing of jobs. A path that a page names is looked at only when it lies i
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import cv2
 import numpy as np
@@ -17,6 +17,8 @@ from mammo_core.errors import InputError
 from mammo_core.files import write_atomic
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mammo_train.prepared_set import PreparedSet
     from mammo_train.split import SplitSettings
 
@@ -27,6 +29,10 @@ _FOLDERS = 200
 _PICTURES = 6
 _PICTURE_ROWS = 160
 """Height of a picture that shows what a set looks like, in pixels."""
+_REMEMBERED = 64
+_MAY_BE_EMPTY = ("age", "density", "implant", "site_id", "machine_id")
+"""Columns of a table whose cells may be empty."""
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,8 @@ class SetFacts:
     sources: tuple[str, ...]
     views: tuple[tuple[str, int], ...]
     machines: tuple[tuple[str, int], ...]
-    ages_missing: int
+    missing: tuple[tuple[str, int], ...]
+    """Columns with empty cells, and how many."""
     parts: tuple[PartFacts, ...]
     """As the recipe divides it; none where it cannot be divided so."""
     pictures: tuple[int, ...]
@@ -71,6 +78,7 @@ class Sets:
         self._registered = own / "registered.json"
         self._lock = threading.Lock()
         self._opened: dict[tuple[Path, int], PreparedSet] = {}
+        self._known: dict[Hashable, object] = {}
 
     def all(self) -> tuple[Path, ...]:
         """Every prepared set below an allowed folder, sorted."""
@@ -125,6 +133,22 @@ class Sets:
             except (InputError, OSError):
                 return None
 
+    def known(self, data: "PreparedSet", what: Callable[..., Found], *about: object) -> Found:
+        """Work something out about an opened set; what was worked out lately is remembered: pages ask all the time.
+
+        ``about`` is what it depends on besides the set; a file that is named in it may have changed meanwhile.
+        """
+        key = (id(data), what, about, tuple(map(_changed, about)))
+        with self._lock:
+            if key in self._known:
+                return cast("Found", self._known[key])
+        found = what(data, *about)
+        with self._lock:
+            self._known[key] = found
+            for old in list(self._known)[:-_REMEMBERED]:
+                del self._known[old]
+        return found
+
     def picture(self, folder: str, row: int) -> bytes:
         """A small picture of one row as PNG; InputError where there is none."""
         data = self.open(folder)
@@ -161,10 +185,24 @@ def facts_of(data: "PreparedSet", split: "SplitSettings | None") -> SetFacts:
         sources=tuple(sorted(set(table["source"].astype(str)) - {""})),
         views=tuple((str(view) or "not stated", int(count)) for view, count in views.items()),
         machines=tuple((str(name) or "not stated", int(count)) for name, count in machines.items()),
-        ages_missing=int(table["age"].isna().sum()),
+        missing=tuple((name, count) for name in _MAY_BE_EMPTY if (count := _empty(table[name]))),
         parts=() if split is None else _parts(data, split),
         pictures=_pictures(data),
     )
+
+
+def _empty(cells: "pd.Series") -> int:
+    """Unknown cells of a column: numbers that are none, or text without a character."""
+    return int((cells.isna() | (cells == "")).sum())
+
+
+def _changed(about: object) -> int:
+    """When the file that divides a set was written; 0 where there is none."""
+    named = getattr(about, "file", "")
+    try:
+        return Path(named).stat().st_mtime_ns if named else 0
+    except OSError:
+        return 0
 
 
 def _parts(data: "PreparedSet", settings: "SplitSettings") -> tuple[PartFacts, ...]:

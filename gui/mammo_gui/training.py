@@ -5,27 +5,33 @@ Everything here works without Gradio.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
 from mammo_core.errors import InputError
+from mammo_core.files import sha256_of
 from mammo_core.library import Library, ModelEntry
 from mammo_core.settings import Settings
+from mammo_gui.depth import Depth, depths
 from mammo_gui.draft import Draft, Kind, draft_of
 from mammo_gui.evidence import Epoch, evidence_of
 from mammo_gui.live import Live, SubRun, live, sub_runs
 from mammo_gui.saved_recipes import Recipes
 from mammo_gui.sets import SetFacts, Sets, facts_of
-from mammo_train.jobs.asked import CompareAsked, EstimateAsked, PhantomAsked, PrepareAsked, TrainAsked
+from mammo_train.jobs.asked import RUN, CompareAsked, EstimateAsked, PhantomAsked, PrepareAsked, TrainAsked
 from mammo_train.jobs.store import Job, Jobs, JobSettings
+from mammo_train.run import CHECKPOINT
 
 if TYPE_CHECKING:
+    from mammo_core.phases import Subset
     from mammo_train.estimate import Estimate
     from mammo_train.plan import Plan
     from mammo_train.prepared_set import PreparedSet
     from mammo_train.recipe import Recipe
+    from mammo_train.split import SplitSettings
 
 FIRST_RECIPE, FIRST_PLAN = "warmup_then_full", "study"
 Mode = Literal["train", "compare", "runs"]
@@ -56,6 +62,8 @@ class Desk:
     by: Literal["epoch", "seconds"] = "epoch"
     problem: str = ""
     """Why what was asked last could not be done."""
+    recorded: str = ""
+    """The page's own name of the form that was answered last: what was typed into it is no draft any more."""
 
     @property
     def edited(self) -> Draft | None:
@@ -83,9 +91,13 @@ class Run:
 
     @property
     def best(self) -> Epoch | None:
-        """The epoch with the highest ROC-AUC on validation."""
-        known = [epoch for epoch in self.epochs if epoch.roc_auc is not None]
-        return max(known, key=lambda epoch: epoch.roc_auc or 0.0, default=None)
+        """The epoch that the checkpoint is of."""
+        return best_of(self.epochs)
+
+
+def best_of(epochs: Sequence[Epoch]) -> Epoch | None:
+    """The last epoch that was better than all before it, by the recipe's own metric."""
+    return next((epoch for epoch in reversed(epochs) if epoch.best), None)
 
 
 @dataclass(frozen=True)
@@ -96,6 +108,8 @@ class Screen:
     draft: Draft
     plan: Draft | None
     """None while nobody compares."""
+    named: str
+    """What ``mammo`` takes for what is edited: a name or a file; empty where it was changed and not kept."""
     recipes: tuple[str, ...]
     saved: tuple[str, ...]
     sets: tuple[Path, ...]
@@ -103,6 +117,8 @@ class Screen:
     facts: SetFacts | None
     phases: tuple[PhaseFacts, ...]
     """One for each phase of the recipe; none where it or the set is not there."""
+    depths: tuple[Depth, ...]
+    """One for each phase of the recipe; none while something is wrong with it."""
     jobs: tuple[Job, ...]
     settings: JobSettings
     shown: Job | None
@@ -110,6 +126,8 @@ class Screen:
     live: Live | None
     sub_runs: tuple[SubRun, ...]
     report: bool
+    model: str
+    """SHA-256 of the library's model that the run's checkpoint is; empty where it is none of them."""
     output: tuple[str, ...]
     runs: tuple[Run, ...]
     """Only where the table is shown."""
@@ -136,23 +154,26 @@ class Training:
         jobs = self.jobs.all()
         shown = next((job for job in jobs if job.id == desk.job), None)
         epochs = () if shown is None else evidence_of(shown.run, "").epochs
-        split = None if draft.recipe is None else draft.recipe.split
+        split = self._split(draft.recipe)
         return Screen(
             desk=desk,
             draft=draft,
             plan=desk.plan,
+            named=self._named(desk),
             recipes=self.recipes.names(),
             saved=self.recipes.saved(),
             sets=self.sets.all(),
             folders=self.sets.folders(),
-            facts=None if data is None else facts_of(data, split),
-            phases=() if data is None else _phases(draft, data, self._estimated(draft, desk.data, jobs)),
+            facts=None if data is None else self.sets.known(data, facts_of, split),
+            phases=() if data is None or split is None else self._phases(draft, data, jobs),
+            depths=() if draft.recipe is None else depths(draft.recipe),
             jobs=jobs,
             settings=self.jobs.settings(),
             shown=shown,
             epochs=epochs,
             live=None if shown is None else live(shown, epochs),
             sub_runs=() if shown is None else sub_runs(shown),
+            model=self._model(shown),
             report=shown is not None and self.report(shown.id) is not None,
             output=() if shown is None else self.jobs.output(shown.id, 40),
             runs=self._runs(desk, jobs) if desk.mode == "runs" else (),
@@ -222,7 +243,7 @@ class Training:
     def adopt(self, job_id: str) -> ModelEntry:
         """Bring the checkpoint of a finished run into the library's models."""
         job = self.jobs.get(job_id)
-        file = job.run / "checkpoint.safetensors"
+        file = job.run / CHECKPOINT
         if not file.is_file():
             raise InputError(job.record.title, "has no checkpoint yet")
         return self._library.models.add(file, origin="trained")
@@ -258,16 +279,28 @@ class Training:
 
     def _check_files(self, recipe: "Recipe") -> None:
         """Refuse files outside the allowed folders: the page may name any."""
-        if recipe.weights not in ("imagenet", "none"):
+        if recipe.weights not in ("imagenet", "none") and not self._is_own(recipe.weights):
             self.sets.inside(recipe.weights)
         if recipe.split.file:
             self.sets.inside(recipe.split.file)
+
+    def _is_own(self, text: str) -> bool:
+        """Whether a file is a checkpoint of a job of this library, whose backbone another run may begin with."""
+        checkpoints = {path.resolve() for path in self.jobs.folder.glob(f"*/{RUN}/**/{CHECKPOINT}")}
+        return "\0" not in text and Path(text).resolve() in checkpoints
 
     def _new_set(self, name: str) -> str:
         if not name or not name.replace("-", "").replace("_", "").isalnum() or len(name) > 60:
             raise InputError("name", f"{name[:60]!r}: letters, digits, - and _ are expected, at most 60")
         self.sets.own.mkdir(parents=True, exist_ok=True)
         return str(self.sets.own / name)
+
+    def _model(self, job: Job | None) -> str:
+        file = None if job is None or job.state != "finished" else job.run / CHECKPOINT
+        if file is None or not file.is_file():
+            return ""
+        sha256 = _hash_at(file, file.stat().st_mtime_ns)
+        return sha256 if any(entry.sha256 == sha256 for entry in self._library.models.all()) else ""
 
     def _estimated(self, draft: Draft, data: str, jobs: Sequence[Job]) -> "Estimate | None":
         """What was measured last for just this recipe on just this set."""
@@ -280,6 +313,38 @@ class Training:
         same = [job for job in jobs if job.record.asked == wanted and job.state == "finished"]
         return read_estimate(same[-1].folder) if same else None
 
+    def _named(self, desk: Desk) -> str:
+        """The name or the file that what is edited was begun with, where nothing was changed in it."""
+        edited = desk.edited
+        try:
+            if desk.mode == "compare":
+                kept, name = plan_draft(desk.plan_base), desk.plan_base
+            else:
+                kept, name = self.recipes.draft(desk.base), self.recipes.file(desk.base)
+        except InputError:  # somebody else has deleted it
+            return ""
+        return name if edited is not None and edited.settings == kept.settings else ""
+
+    def _split(self, recipe: "Recipe | None") -> "SplitSettings | None":
+        """How the recipe divides a set; None where it names a file that is not allowed, or is not right yet."""
+        if recipe is None:
+            return None
+        try:
+            if recipe.split.file:
+                self.sets.inside(recipe.split.file)
+        except InputError:
+            return None
+        return recipe.split
+
+    def _phases(self, draft: Draft, data: "PreparedSet", jobs: Sequence[Job]) -> tuple[PhaseFacts, ...]:
+        """What every phase would learn from; none where the set cannot be divided so."""
+        if draft.recipe is None:
+            return ()
+        counts = self.sets.known(data, _counted, draft.recipe.split, tuple(each.subset for each in draft.recipe.phases))
+        estimate = self._estimated(draft, str(data.folder), jobs)
+        times = [phase.seconds for phase in estimate.phases] if estimate else [None] * len(counts)
+        return tuple(PhaseFacts(*count, time) for count, time in zip(counts, times, strict=True))
+
     def _runs(self, desk: Desk, jobs: Sequence[Job]) -> tuple[Run, ...]:
         """Trainings that have the words, in the order that was asked for."""
         found = [
@@ -288,6 +353,12 @@ class Training:
             if isinstance(job.record.asked, TrainAsked) and _has(job, desk.words)
         ]
         return tuple(sorted(found, key=lambda run: _rank(run, desk.sort), reverse=not desk.rising))
+
+
+@lru_cache(maxsize=64)
+def _hash_at(path: Path, _changed: int) -> str:
+    """Hash a file once for as long as it stays as it is: pages ask every two seconds."""
+    return sha256_of(path)
 
 
 def plan_draft(name: str) -> Draft:
@@ -333,18 +404,15 @@ def _rank(run: Run, sort: str) -> tuple[float | str, str]:
     return ranks.get(sort, run.job.record.made_at), run.job.record.made_at
 
 
-def _phases(draft: Draft, data: "PreparedSet", estimate: "Estimate | None") -> tuple[PhaseFacts, ...]:
-    """Count what every phase would see of the recipe's own training part; none where it cannot be divided."""
+def _counted(data: "PreparedSet", split: "SplitSettings", subsets: "tuple[Subset, ...]") -> tuple[tuple[int, int], ...]:
+    """Images of each subset of the training part, and the positive ones; none where the set cannot be divided so."""
     from mammo_train.split import make_split
     from mammo_train.subsets import subset_rows
 
-    if draft.recipe is None:
-        return ()
     try:
-        rows = make_split(data.table, draft.recipe.split).rows(data.table, "train")
-        found = [subset_rows(data.table, rows, phase.subset) for phase in draft.recipe.phases]
+        rows = make_split(data.table, split).rows(data.table, "train")
+        found = [subset_rows(data.table, rows, subset) for subset in subsets]
     except InputError:
         return ()
     cancer = data.table["cancer"].to_numpy(bool)
-    times = [phase.seconds for phase in estimate.phases] if estimate else [None] * len(found)
-    return tuple(PhaseFacts(len(each), int(cancer[each].sum()), time) for each, time in zip(found, times, strict=True))
+    return tuple((len(each), int(cancer[each].sum())) for each in found)

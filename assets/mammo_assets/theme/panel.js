@@ -7,7 +7,8 @@ import { draftOf, draftRecorded, keepDraft } from "./drafts.js";
 import { sendModel } from "./sending.js";
 import { nextQuestion } from "./server.js";
 
-const sent = new Map(); // our name of a form that was sent -> its fields
+let wanted = ""; // id of the component that is brought into sight when it is drawn next
+const sent = new Map(); // our name of a form that was sent -> name of its draft, and its fields
 
 /** Draws `props.value` into the component and triggers an event of `actions` for each `data-action` used in it. */
 export function mount(element, props, trigger, watch, actions) {
@@ -23,18 +24,21 @@ export function mount(element, props, trigger, watch, actions) {
     if (action !== "pick" && actions.includes(action)) trigger(action, { ...fields, asked: nextQuestion() });
   };
   root.addEventListener("click", (event) => {
-    const button = event.target.closest("button[data-action], button[data-copy]");
+    const button = event.target.closest("button[data-action], button[data-copy], button[data-opens]");
     if (!button) return;
     event.preventDefault();
     if (button.dataset.copy) return copy(button);
+    if (button.dataset.opens) return openModel(button.dataset.opens, Date.now() + 20000);
     if (button.dataset.confirm && !window.confirm(button.dataset.confirm)) return;
+    show(button.dataset.shows);
     send(button.dataset.action, { ...button.dataset });
   });
   root.addEventListener("submit", (event) => {
     event.preventDefault();
     const form = event.target;
     const name = form.dataset.draft ? crypto.randomUUID() : "";
-    if (name) sent.set(name, fieldsOf(form));
+    show(form.dataset.shows);
+    if (name) sent.set(name, [form.dataset.draft, fieldsOf(form)]);
     send(form.dataset.action, { ...form.dataset, ...Object.fromEntries(new FormData(form)), form: name });
   });
   root.addEventListener("input", (event) => {
@@ -68,7 +72,7 @@ export function redraw(root, html) {
   root.drawn = html;
   for (const form of root.querySelectorAll("form[data-draft]")) {
     const { draft, recorded } = form.dataset;
-    if (sent.has(recorded)) draftRecorded(draft, sent.get(recorded));
+    if (sent.has(recorded)) draftRecorded(...sent.get(recorded));
     sent.delete(recorded);
     fill(form, draftOf(draft));
   }
@@ -77,9 +81,29 @@ export function redraw(root, html) {
     else if (open.includes(nameOf(list))) list.open = true;
   }
   root.scrollTop = top;
+  if (wanted && root.closest(`#${wanted}`)) show(wanted, "");
   const focused = name ? root.querySelector(`[name="${CSS.escape(name)}"]`) : null;
   focused?.focus({ preventScroll: true });
   if (focused?.matches("textarea, input[type=text]")) focused.setSelectionRange(selectionStart, selectionEnd);
+}
+
+/** Brings a component into sight where too little of it is seen, now and when what was asked for is drawn in it. */
+function show(id, next = id) {
+  wanted = next ?? wanted;
+  const component = id && document.getElementById(id);
+  const top = component ? component.getBoundingClientRect().top / window.innerHeight : 0.5;
+  if (top < 0.05 || top > 0.5) component.scrollIntoView({ block: "start" });
+}
+
+/** Opens the Models tab and chooses a model there, as soon as it is listed. */
+function openModel(sha256, until) {
+  [...document.querySelectorAll("#tabs [role=tab]")].find((tab) => tab.textContent.trim() === "Models")?.click();
+  const choose = () => {
+    const listed = document.querySelector(`#models-list button[data-model="${CSS.escape(sha256)}"]`);
+    if (listed) listed.click();
+    else if (Date.now() < until) window.setTimeout(choose, 200);
+  };
+  choose();
 }
 
 /** Copies what stands on a button; without the clipboard, which plain HTTP does not have, the text is selected. */

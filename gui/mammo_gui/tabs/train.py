@@ -14,7 +14,7 @@ from mammo_gui.markup import Markup, join
 from mammo_gui.panel import html_panel
 from mammo_gui.training import FIRST_RECIPE, Desk, Screen, Training, plan_draft
 from mammo_gui.views.data import data_html
-from mammo_gui.views.recipe import form_html, start_html, timeline_html
+from mammo_gui.views.recipe import form_html, start_html, terminal_html, timeline_html
 from mammo_gui.views.runs import runs_html
 from mammo_gui.views.training import job_html, jobs_html
 
@@ -35,10 +35,11 @@ def build_train_tab(tab: gr.Tab, training: Training) -> None:
             jobs = html_panel("train-jobs", "job", "at_once", "cluster")
         with gr.Column(elem_classes="bench-right"):
             start = html_panel("train-start", "mode", "base", "start", "save", "forget", "estimate")
+            phases = html_panel("train-phases")
             form = html_panel("train-form", "edit", "item")
             runs = html_panel("train-runs", "job", "sort", "words", "overlay", "by")
             job = html_panel("train-job", "stop", "resume", "adopt", "clone", "delete", "describe")
-    outputs = [desk, data, start, form, jobs, runs, job]
+    outputs = [desk, data, start, phases, form, jobs, runs, job]
     answers = Answers(training)
     events: dict[Any, Handler] = {
         data.data: answers.data,
@@ -79,7 +80,7 @@ def build_train_tab(tab: gr.Tab, training: Training) -> None:
     # Whoever has not opened the tab is not asked about it.
     clock = gr.Timer(POLL_SECONDS, active=False)
     tab.select(answers.opened, inputs=desk, outputs=[*outputs, clock], **quiet)
-    clock.tick(answers.tick, inputs=desk, outputs=[data, jobs, runs, job], **quiet)
+    clock.tick(answers.tick, inputs=desk, outputs=[data, phases, jobs, runs, job], **quiet)
 
 
 class Answers:
@@ -94,7 +95,9 @@ class Answers:
         def callback(now: Desk, event: gr.EventData) -> list[Any]:
             problem = ""
             try:
-                now = handler(now, dict(event._data or {}))
+                fields = dict(event._data or {})
+                now = handler(now, fields)
+                now = replace(now, recorded=forms.text_of(fields, "form") or now.recorded)
             except InputError as error:
                 problem = str(error)
             except Exception:
@@ -111,7 +114,7 @@ class Answers:
     def tick(self, now: Desk) -> list[Any]:
         """Follow the jobs; what is being edited stays as it is."""
         screen = self._training.screen(now)
-        return [data_html(screen), jobs_html(screen), runs_html(screen), job_html(screen)]
+        return [data_html(screen), _phases(screen), jobs_html(screen), runs_html(screen), job_html(screen)]
 
     def data(self, now: Desk, fields: Fields) -> Desk:
         """Choose a prepared set."""
@@ -259,7 +262,8 @@ class Answers:
         return [
             screen.desk,
             data_html(screen),
-            join(start_html(screen), _timeline(screen)),
+            start_html(screen),
+            _phases(screen),
             _form(screen),
             jobs_html(screen),
             runs_html(screen),
@@ -267,8 +271,10 @@ class Answers:
         ]
 
 
-def _timeline(screen: Screen) -> Markup | None:
-    return timeline_html(screen.draft, screen.phases) if screen.desk.mode == "train" else None
+def _phases(screen: Screen) -> Markup:
+    """What the recipe would do, and the command line that does it; the sets and times on it come from jobs."""
+    drawn = timeline_html(screen.draft, screen.phases, screen.depths) if screen.desk.mode == "train" else None
+    return join(drawn, terminal_html(screen))
 
 
 def _form(screen: Screen) -> Markup:

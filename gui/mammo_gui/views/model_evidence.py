@@ -1,6 +1,6 @@
 """What is known of a model besides its card, as HTML: evaluation, learning curves, the report with its gallery."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -9,6 +9,9 @@ from mammo_gui.evidence import Between, Epoch, Evaluation, Evidence
 from mammo_gui.markup import Markup, element, join
 from mammo_gui.registry import Known
 from mammo_gui.views.chart import Axes, Shape, Values, chart, line, rounded_up, upright
+
+Curves = Callable[[Sequence[Epoch], Values, tuple[float, float]], Markup]
+"""Draws epochs, whose numbers are along an axis of this span."""
 
 
 def evidence_html(evidence: Evidence) -> Markup:
@@ -89,13 +92,14 @@ def _between(found: Between | None) -> str:
     return f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
 
 
-def curves_html(epochs: Sequence[Epoch]) -> Markup:
-    """Losses and areas by epoch, the phases told apart."""
+def curves_html(epochs: Sequence[Epoch], *others: Curves) -> Markup:
+    """Losses and areas by epoch, the phases told apart; then what ``others`` draw."""
     if not epochs:
         return element("p", "None are here: a run's folder brings them along.", class_="dim")
     numbers = np.array([epoch.epoch for epoch in epochs], float)
     span = (0.0, 4.0 * np.ceil(max(numbers.max(), 1) / 4))
-    return element("div", _losses(epochs, numbers, span), _areas(epochs, numbers, span), class_="charts")
+    drawn = (draw(epochs, numbers, span) for draw in (_losses, _areas, *others))
+    return element("div", *drawn, class_="charts")
 
 
 def _losses(epochs: Sequence[Epoch], numbers: Values, span: tuple[float, float]) -> Markup:
@@ -103,7 +107,7 @@ def _losses(epochs: Sequence[Epoch], numbers: Values, span: tuple[float, float])
     highest = rounded_up(float(np.nanmax([*train, *validation, 0.0])))
     axes = Axes("epoch", "loss", span, (0.0, highest), percent=False)
     shapes = [
-        *_phase_marks(axes, epochs),
+        *phase_marks(axes, epochs),
         line(axes, numbers, train, "train", "training"),
         line(axes, numbers, validation, "model", "validation"),
     ]
@@ -113,7 +117,7 @@ def _losses(epochs: Sequence[Epoch], numbers: Values, span: tuple[float, float])
 def _areas(epochs: Sequence[Epoch], numbers: Values, span: tuple[float, float]) -> Markup:
     axes = Axes("epoch", "area on validation", span, (0.0, 1.0), percent=False)
     shapes = [
-        *_phase_marks(axes, epochs),
+        *phase_marks(axes, epochs),
         line(axes, span, (0.5, 0.5), "chance"),
         line(axes, numbers, _column(epochs, "roc_auc"), "model", "ROC-AUC"),
         line(axes, numbers, _column(epochs, "pr_auc"), "pr", "PR-AUC"),
@@ -121,7 +125,7 @@ def _areas(epochs: Sequence[Epoch], numbers: Values, span: tuple[float, float]) 
     return chart("chart-areas", "ROC-AUC and PR-AUC", axes, *shapes)
 
 
-def _phase_marks(axes: Axes, epochs: Sequence[Epoch]) -> list[Shape]:
+def phase_marks(axes: Axes, epochs: Sequence[Epoch]) -> list[Shape]:
     """An upright where each phase but the first begins."""
     begun = [pair for pair in pairwise(epochs) if pair[0].phase != pair[1].phase]
     return [upright(axes, (one.epoch + two.epoch) / 2, "phase", f"{two.phase} begins") for one, two in begun]

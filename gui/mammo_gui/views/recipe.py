@@ -1,25 +1,42 @@
 """A recipe or a plan as HTML: the phases as a timeline, and the form that edits it."""
 
+import shlex
 from collections.abc import Mapping, Sequence
+from math import log10
 from typing import Any
 
 from pydantic import BaseModel
 
 from mammo_core.phases import Phase
-from mammo_gui.draft import ITEM_ACTIONS, LISTS, Draft
+from mammo_gui.depth import Depth
+from mammo_gui.draft import ITEM_ACTIONS, LISTS, Draft, Kind
 from mammo_gui.markup import Markup, element, join
 from mammo_gui.training import PhaseFacts, Screen
 from mammo_gui.views.settings_form import Choices, fields_html, group_html
 from mammo_gui.views.training import duration
+from mammo_train.toml_settings import write_toml
+
+_DECADES = 4
+"""Learning rates that are told apart by the height of their bars."""
+_REST: dict[Kind, str] = {
+    "recipe": "network, weights, split and the rest",
+    "plan": "budget, seeds, split and the rest",
+}
+"""Title of the fields that belong to no phase, arm or question."""
 
 
-def timeline_html(draft: Draft, facts: Sequence[PhaseFacts]) -> Markup:
-    """The phases side by side, each as wide as it has epochs, and as much of it filled as it trains layers."""
+def timeline_html(draft: Draft, facts: Sequence[PhaseFacts], depths: Sequence[Depth]) -> Markup:
+    """The phases side by side, each as wide as it has epochs, with its layers and their learning rates."""
     if draft.recipe is None:
-        return element("p", "The timeline comes back when the recipe is right.", class_="dim")
-    total = sum(phase.epochs for phase in draft.recipe.phases)
-    known: list[PhaseFacts | None] = [*facts] if facts else [None] * len(draft.recipe.phases)
-    blocks = [_block(phase, fact, phase.epochs / total) for phase, fact in zip(draft.recipe.phases, known, strict=True)]
+        return element("p", "The timeline comes back when the recipe is right.", class_="dim pending")
+    phases = draft.recipe.phases
+    total = sum(phase.epochs for phase in phases)
+    highest = max((rate for depth in depths for _, rate in depth if rate is not None), default=1.0)
+    known: list[PhaseFacts | None] = [*facts] if facts else [None] * len(phases)
+    blocks = [
+        _block(phase, fact, phase.epochs / total, _depth(depth, highest))
+        for phase, fact, depth in zip(phases, known, depths or [()] * len(phases), strict=True)
+    ]
     return element("ol", *blocks, class_="timeline", id="timeline")
 
 
@@ -38,7 +55,7 @@ def form_html(draft: Draft, recipes: Sequence[str]) -> Markup:
     return join(
         element("p", whole, class_="failed") if whole else None,
         *lists,
-        group_html("everything else", others, _others(draft), "recipe"),
+        group_html(_REST[draft.kind], others, _others(draft), "recipe"),
     )
 
 
@@ -99,27 +116,51 @@ def _others(draft: Draft) -> dict[str, str]:
     return {f"recipe.{path}": text for path, text in draft.problems.items() if path and not path.startswith(listed)}
 
 
-def _block(phase: Phase, fact: PhaseFacts | None, width: float) -> Markup:
-    trained = "all layers" if phase.trained == "all" else f"last {phase.trained} groups"
-    rates = f"rate {phase.learning_rate:g}"
-    if phase.trained != 1:
-        rates += f", backbone x {phase.backbone_rate:g}, x {phase.layer_decay:g} per group below"
-    images = phase.subset.kind.replace("_", " ")
+def _block(phase: Phase, fact: PhaseFacts | None, width: float, depth: Markup) -> Markup:
+    images = "whole training part" if phase.subset.kind == "all" else phase.subset.kind.replace("_", " ")
     if fact is not None:
         images += f": {fact.images} images, {fact.positives / max(fact.images, 1):.1%} positive"
+    times = f", about {duration(fact.seconds)} here" if fact is not None and fact.seconds else ""
     return element(
         "li",
         element("b", phase.name),
-        element("span", f"{phase.epochs} epochs"),
+        element("span", f"{phase.epochs} epochs{times}"),
         element("span", images),
-        element("span", trained),
-        element("span", rates),
-        element("span", f"about {duration(fact.seconds)} here") if fact is not None and fact.seconds else None,
+        depth,
         title=phase.about,
         style=f"flex-grow: {max(width, 0.12):.3f}",
         class_="whole" if phase.trained == "all" else "part",
         data_epochs=str(phase.epochs),
     )
+
+
+def _depth(depth: Depth, highest: float) -> Markup:
+    """Layer groups from the stem to the head: how high a bar stands is its learning rate, on a logarithmic scale."""
+    trained = [(name, rate) for name, rate in depth if rate is not None]
+    if not trained:
+        return Markup("")
+    bars = [
+        element(
+            "i",
+            title=f"{name}: {'frozen' if rate is None else f'{rate:.2g}'}",
+            style=None if rate is None else f"--high: {_height(rate / highest):.2f}",
+            class_="frozen" if rate is None else None,
+        )
+        for name, rate in depth
+    ]
+    (first, slowest), (last, fastest) = trained[0], trained[-1]
+    layers = "all layers" if len(trained) == len(depth) else f"{first} to {last}" if first != last else f"{last} alone"
+    rates = (
+        f"rate {fastest:.2g}"
+        if slowest == fastest
+        else f"rate {slowest:.2g} at the {first}, {fastest:.2g} at the {last}"
+    )
+    return join(element("span", f"{layers}, {rates}"), element("div", *bars, class_="depth", aria_hidden="true"))
+
+
+def _height(part: float) -> float:
+    """A part of the highest rate -> the part of the full height that its bar has: a quarter less for each decade."""
+    return max(1 + log10(part) / _DECADES, 0.1)
 
 
 def start_html(screen: Screen) -> Markup:
@@ -136,7 +177,39 @@ def start_html(screen: Screen) -> Markup:
         )
         for mode, title in titles.items()
     ]
-    return join(element("div", *modes, class_="buttons modes"), None if screen.desk.mode == "runs" else _begin(screen))
+    problem = screen.desk.problem
+    return join(
+        element("div", *modes, class_="buttons modes"),
+        None if screen.desk.mode == "runs" else _begin(screen),
+        element("p", problem, class_="loud", role="alert", id="train-problem") if problem else None,
+    )
+
+
+def terminal_html(screen: Screen) -> Markup:
+    """The same in a terminal: the command line, and the file that it reads where what is edited was not kept."""
+    edited = screen.desk.edited
+    if screen.desk.mode == "runs" or edited is None or edited.settings is None:
+        return Markup("")
+    command, out = ("compare", "OUT") if edited.kind == "plan" else ("train", "RUN")
+    file = f"{edited.kind}.toml"
+    words = shlex.join(["mammo", command, screen.named or file, screen.desk.data or "SET", out])
+    listing = None
+    if not screen.named:
+        toml = write_toml(edited.settings)
+        about = element("span", f"{file}, as it was edited:", class_="dim")
+        listing = join(element("p", about, " ", _copy(toml, "Copy it")), element("pre", element("code", toml)))
+    return element(
+        "details",
+        element("summary", "The same in a terminal"),
+        element("p", element("code", words), " ", _copy(words, "Copy")),
+        listing,
+        class_="where",
+        data_key="terminal",
+    )
+
+
+def _copy(text: str, title: str) -> Markup:
+    return element("button", title, type="button", data_copy=text)
 
 
 def _begin(screen: Screen) -> Markup:
@@ -155,6 +228,9 @@ def _begin(screen: Screen) -> Markup:
         element("input", type="text", name="title", placeholder=placeholder, aria_label=placeholder),
         element("button", "Start", type="submit", class_="primary"),
         data_action="start",
+        data_draft="train-start",
+        data_shows="train-job",
+        data_recorded=screen.desk.recorded or None,
         class_="start",
     )
     more = None if comparing else _keeping(screen)
@@ -177,7 +253,9 @@ def _keeping(screen: Screen) -> Markup:
         element("input", type="text", name="name", placeholder="Save the recipe as", aria_label="Save the recipe as"),
         element("button", "Save", type="submit"),
         data_action="save",
+        data_draft="train-save",
+        data_recorded=screen.desk.recorded or None,
         class_="start",
     )
-    measure = element("button", "Estimate the time", type="button", data_action="estimate")
+    measure = element("button", "Estimate the time", type="button", data_action="estimate", data_shows="train-job")
     return join(save, measure, forget if screen.desk.base in screen.saved else None)
