@@ -139,4 +139,10 @@ if __name__ == "__main__":
         with (Path(sys.argv[1]) / OUTPUT).open("ab") as stream:
             os.dup2(stream.fileno(), 1)
             os.dup2(stream.fileno(), 2)
-    work(Path(sys.argv[1]), elsewhere=sys.argv[2:] == [ELSEWHERE])
+    # How it ended is in its status and, said by the command, in its log: no trace of calls tells it better.
+    try:
+        work(Path(sys.argv[1]), elsewhere=sys.argv[2:] == [ELSEWHERE])
+    except Stopped:
+        sys.exit(130)
+    except InputError as error:
+        sys.exit(f"mammo: {error}" if error.__cause__ else 2)
