@@ -105,11 +105,11 @@ def _curves(epochs: Sequence[Epoch]) -> Markup:
 def _rates(epochs: Sequence[Epoch], numbers: Values, span: tuple[float, float]) -> Markup:
     """Learning rates of the head, the last stage and the stem, as far as they learn and differ."""
     groups = list(dict.fromkeys(group for epoch in epochs for group in epoch.learning_rates))
-    if "head" in groups:
-        groups = [*(group for group in groups if group != "head"), "head"]
+    stages = sorted((group for group in groups if group.startswith("stage")), key=lambda name: (len(name), name))
     drawn: dict[tuple[float | None, ...], str] = {}
-    for group in dict.fromkeys((*groups[:-3:-1], *groups[:1])):
-        drawn.setdefault(tuple(epoch.learning_rates.get(group) for epoch in epochs), group)
+    for group in ("head", *stages[-1:], "stem"):
+        if group in groups:
+            drawn.setdefault(tuple(epoch.learning_rates.get(group) for epoch in epochs), group)
     if len(drawn) == 1 < len(groups):
         drawn = dict.fromkeys(drawn, "all layers that learn")
     highest = rounded_up(max((rate for rates in drawn for rate in rates if rate is not None), default=0.0))
@@ -158,7 +158,7 @@ def _now(screen: Screen) -> Markup | None:
     steps = [element("div", *_step(step)) for step in found.steps if step.what]
     if steps:
         rows.append(("Now", join(*steps)))
-    if found.left is not None:
+    if found.left:
         rows.append(("Time left", f"about {duration(found.left)} of training"))
     if last is not None and last.images_per_s is not None:
         rows.append(("Speed", f"{last.images_per_s:.1f} images/s"))
