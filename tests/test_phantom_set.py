@@ -10,8 +10,10 @@ from mammo_core.errors import InputError
 from mammo_core.inputs import InputSettings, model_input
 from mammo_core.phantom import PhantomExam, PhantomSettings, make_exam
 from mammo_train import phantom_set
+from mammo_train.console import followed
 from mammo_train.phantom_set import phantom_command, write_set
 from mammo_train.prepared_set import open_prepared
+from mammo_train.progress_file import read_progress
 
 TINY = PhantomSettings(height=128, prevalence=0.5)
 SMALL = InputSettings(height=128, width=96)
@@ -132,7 +134,10 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
 
 def test_the_command_shows_progress_and_makes_what_was_asked(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     out, size = tmp_path / "set", "128x96"
-    phantom_command(out, studies=1, seed=3, prevalence=1.0, form="prepared", height=128, size=size, workers=1)
+    with followed(tmp_path):
+        phantom_command(out, studies=1, seed=3, prevalence=1.0, form="prepared", height=128, size=size, workers=1)
+    # Whoever waits for it, as the Train tab does, sees how far it is.
+    assert [(step.what, step.total) for step in read_progress(tmp_path)] == [("phantom exams", 1)]
     assert "phantom exams" in capfd.readouterr().err
     found = open_prepared(out)
     made_from = found.record.made_from

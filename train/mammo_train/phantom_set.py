@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from mammo_core.errors import InputError
 from mammo_core.files import write_atomic
@@ -24,6 +22,7 @@ from mammo_core.inputs import InputSettings, Placement, model_input
 from mammo_core.mammogram import Mammogram, breast_box
 from mammo_core.phantom import PhantomExam, PhantomSettings, PhantomView, make_exam, to_mammogram, write_exam
 from mammo_core.phantom.write import truth
+from mammo_train.console import progress as progress_bar
 from mammo_train.prepared_picture import picture_png, placed_mask, quantised
 from mammo_train.prepared_set import TABLE, Record, claim, size_of, write_record
 from mammo_train.table import counts, normal_row, table_csv
@@ -53,14 +52,7 @@ def phantom_command(
     """
     settings = PhantomSettings(height=height, prevalence=prevalence)
     inputs = size_of(size)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with progress_bar() as bar:
         task = bar.add_task("phantom exams", total=studies)
         write_set(
             settings,
