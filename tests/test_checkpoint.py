@@ -21,7 +21,7 @@ from mammo_core.errors import InputError
 from mammo_core.files import sha256_of
 from mammo_core.inputs import InputSettings
 from mammo_core.model import Architecture, build_model
-from mammo_core.model_files import bundled_models, find_model, learnt_from_phantoms
+from mammo_core.model_files import DEFAULT_MODEL, bundled_models, find_model, learnt_from_phantoms
 
 CALIBRATION = Calibration(
     slope=1.5, intercept=0.1, fitted_prevalence=0.5, stated_prevalence=0.5, unit="view", n=100, source="made"
@@ -196,7 +196,7 @@ def test_every_bundled_model_loads_and_is_small_enough_to_ship():
         assert file.stat().st_size <= 12e6
         assert checkpoint.header.operating_point is not None
         assert checkpoint.header.calibration is not None
-    assert find_model() == bundled_models()["phantom-demo"]
+    assert find_model() == bundled_models()[DEFAULT_MODEL]
 
 
 def test_what_a_model_learnt_from_is_known_without_loading_it(path, tmp_path):

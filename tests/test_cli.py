@@ -17,6 +17,7 @@ from made import made_checkpoint, made_point
 from mammo_core import report
 from mammo_core.checkpoint import load_checkpoint
 from mammo_core.library import Library
+from mammo_core.model_files import DEFAULT_MODEL
 from mammo_core.thresholds import Thresholds
 from mammo_train.cli import app
 from mammo_train.commands import read as command
@@ -109,7 +110,7 @@ def test_a_promoted_model_is_the_one_that_reads(tmp_path, model):
     done = mammo("promote", model, "--reason", "to see it used", *place)
     assert done.returncode == 0, done.stderr
     assert "made (" in done.stdout
-    assert "is in use now, instead of phantom-demo." in done.stdout
+    assert f"is in use now, instead of {DEFAULT_MODEL}." in done.stdout
     assert mammo("read", tmp_path / "a.dcm", "--out", tmp_path / "out", *place).returncode == 0
     sha256 = load_checkpoint(model).sha256
     assert json.loads((tmp_path / "out" / "result.json").read_text())["model"]["sha256"] == sha256
@@ -250,7 +251,8 @@ def test_a_broken_checkpoint_is_2(tmp_path):
 def test_bundled_models_are_listed_with_their_limits():
     done = mammo("models")
     assert done.returncode == 0
-    assert "phantom-demo" in done.stdout
+    assert f"{DEFAULT_MODEL} 1 (bundled, in use)" in done.stdout
+    assert "phantom-demo 1 (bundled, in use for synthetic exams)" in done.stdout
     assert "Knows phantoms only" in done.stdout
     assert "recipe phantom-demo" in done.stdout
 

@@ -13,7 +13,7 @@ from mammo_core.checkpoint import load_checkpoint
 from mammo_core.errors import InputError
 from mammo_core.files import sha256_of
 from mammo_core.library import InUse, Library, ModelEntry
-from mammo_core.model_files import DEFAULT_MODEL, PHANTOM_MODEL, find_model
+from mammo_core.model_files import DEFAULT_MODEL, PHANTOM_MODEL, bundled_models, find_model
 from test_library_points import add_study
 
 
@@ -42,7 +42,10 @@ def added(library: Library, run: Path) -> ModelEntry:
 
 def test_a_new_library_reads_with_the_bundled_model(library: Library) -> None:
     used = library.models.in_use()
-    assert (used.name, used.origin, used.sha256, used.in_use) == (DEFAULT_MODEL, "bundled", MODEL_IN_USE, True)
+    found = (used.name, used.origin, used.sha256, used.use)
+    assert found == (DEFAULT_MODEL, "bundled", MODEL_IN_USE, "in use")
+    phantoms = library.models.find(PHANTOM_MODEL)
+    assert phantoms.use == "in use for synthetic exams"
     assert library.models.promotions() == ()
     with pytest.raises(InputError, match="nothing was promoted yet"):
         library.models.roll_back("why")
@@ -59,7 +62,8 @@ def test_a_model_is_kept_with_its_evidence_and_found_without_the_original(librar
         "log.jsonl",
         "evaluation.html",
     }
-    assert [model.sha256 for model in library.models.all()] == [MODEL_IN_USE, sha256]
+    bundled = [sha256_of(file) for file in bundled_models().values()]
+    assert [model.sha256 for model in library.models.all()] == [*bundled, sha256]
     assert library.events()[-1].what == "model added"
 
 
@@ -87,7 +91,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused_with_the_tensor_named(library
     safetensors.torch.save_file(tensors, file, metadata)
     with pytest.raises(InputError, match=lost):
         added(library, run)
-    assert [model.origin for model in library.models.all()] == ["bundled"]
+    assert {model.origin for model in library.models.all()} == {"bundled"}
     assert not list((library.folder / "models").glob("*"))
 
 
@@ -133,7 +137,8 @@ def test_a_promoted_bundled_model_stays_when_another_version_bundles_another(
     library.models.roll_back("Worse")
     other = run / f"{DEFAULT_MODEL}.safetensors"
     made_checkpoint(other, name="other")
-    monkeypatch.setattr("mammo_core.library.models.bundled_models", lambda: {DEFAULT_MODEL: other})
+    bundled = {DEFAULT_MODEL: other, PHANTOM_MODEL: find_model(PHANTOM_MODEL)}
+    monkeypatch.setattr("mammo_core.library.models.bundled_models", lambda: bundled)
     used = library.models.in_use()
     assert (used.sha256, used.origin, used.path.is_file()) == (MODEL_IN_USE, "bundled", True)
     assert used.title == f"{DEFAULT_MODEL} ({MODEL_IN_USE[:8]})"
@@ -175,14 +180,14 @@ def test_a_model_is_found_by_its_name_or_the_beginning_of_its_hash(library: Libr
 
 
 def test_synthetic_exams_are_read_by_a_model_that_learnt_from_such(library: Library, run: Path, tmp_path: Path) -> None:
-    exam, phantom = add_study(library, 1, 0.6, phantom=False), add_study(library, 2, 0.7)
+    demo = sha256_of(find_model(PHANTOM_MODEL))
+    exam, phantom = add_study(library, 1, 0.6), add_study(library, 2, 0.7, model=demo, phantom=True)
     made_checkpoint(tmp_path / "real.safetensors", training_domain="mammogram")
     real = library.models.add(tmp_path / "real.safetensors", origin="imported")
     library.models.promote(real.sha256, "Learnt from mammograms", {})
-    demo = sha256_of(find_model(PHANTOM_MODEL))
     assert library.models.used() == InUse(exams=real.sha256, phantoms=demo)
     assert [entry.name for entry in library.models.all() if entry.in_use_for_phantoms] == [PHANTOM_MODEL]
-    # The demo model has read both; of the mammograms it is not heard any more.
+    # What the model before said of the mammogram is not heard any more.
     assert library.waiting() == [(exam, real.sha256)]
     assert library.study(exam).ai is None
     assert library.study(phantom).ai.result.score == 0.7

@@ -35,7 +35,7 @@ def add_study(
     manufacturer: str = "Vendor A",
     model: str = MODEL,
     *,
-    phantom: bool = True,
+    phantom: bool = False,
 ) -> int:
     """A study of one image, read by the model with a heatmap."""
     header = made_header(

@@ -13,7 +13,9 @@ from sklearn import metrics as sk
 from made import MODEL_IN_USE, made_checkpoint, made_point
 from mammo_core.checkpoint import TrainingRecord, ValidationScores
 from mammo_core.errors import InputError
+from mammo_core.files import sha256_of
 from mammo_core.library import Library, ModelEntry
+from mammo_core.model_files import PHANTOM_MODEL, find_model
 from mammo_gui import registry
 from mammo_gui.evidence import evidence_of
 from mammo_gui.registry import Choice, Registry, Screen
@@ -180,8 +182,8 @@ def test_the_card_says_everything_and_escapes_it(library: Library) -> None:
 
 
 def test_the_bundled_model_shows_its_phases_and_its_evidence(library: Library) -> None:
-    screen = Registry(library).screen(Choice())
-    assert screen.shown.entry.sha256 == MODEL_IN_USE
+    demo = sha256_of(find_model(PHANTOM_MODEL))
+    screen = Registry(library).screen(Choice(model=demo))
     told = text_of(card_html(screen.shown))
     assert "crops all all layers 10" in told
     assert "Synthetic pictures made by this software" in told
@@ -192,7 +194,7 @@ def test_the_bundled_model_shows_its_phases_and_its_evidence(library: Library) -
     auc = screen.evidence.evaluation.levels[0].figures[0].own
     assert f"{auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f})" in html
     assert html.count("<polyline") == 5, "two losses, two areas, chance"
-    assert f'src="/mammo/report/{MODEL_IN_USE}#gallery"' in report_html(screen.shown, screen.evidence)
+    assert f'src="/mammo/report/{demo}#gallery"' in report_html(screen.shown, screen.evidence)
 
 
 def evaluation(sha256: str) -> dict[str, object]:
@@ -247,5 +249,6 @@ def test_a_model_whose_file_is_damaged_is_told_and_the_others_are_shown(library:
     entry = added(library, "made")
     entry.path.write_bytes(b"no checkpoint")
     screen = Registry(library).screen(Choice())
-    assert [each.entry.sha256 for each in screen.known] == [MODEL_IN_USE]
+    assert [each.entry.origin for each in screen.known] == ["bundled", "bundled"]
+    assert screen.known[0].entry.sha256 == MODEL_IN_USE
     assert screen.unusable[0].startswith(f"{entry.title}: checkpoint.safetensors:")

@@ -8,7 +8,7 @@ import pytest
 from mammo_core.cases import GROUPS
 from mammo_core.checkpoint import load_checkpoint
 from mammo_core.inputs import InputSettings
-from mammo_core.model_files import DEFAULT_MODEL, find_model
+from mammo_core.model_files import PHANTOM_MODEL, find_model
 from mammo_core.phantom import VENDORS, PhantomSettings
 from mammo_core.reader import Reader
 from mammo_core.tradeoff import Tradeoff
@@ -37,7 +37,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         PhantomSettings(height=256, prevalence=0.8), folder / "set", studies=12, seed=3, form="prepared", inputs=inputs
     )
     data = open_prepared(folder / "set")
-    recipe = load_recipe(DEFAULT_MODEL, SHORT)
+    recipe = load_recipe(PHANTOM_MODEL, SHORT)
     fit(recipe, data, make_split(data.table, recipe.split), folder / "run")
     return folder / "run"
 
@@ -51,7 +51,7 @@ def test_it_learns_from_crops_then_from_views(run: Path) -> None:
 
 def test_the_checkpoint_says_what_it_is_and_what_its_cases_are(run: Path) -> None:
     header = load_checkpoint(run / "checkpoint.safetensors").header
-    assert (header.name, header.training_domain) == (DEFAULT_MODEL, "phantom")
+    assert (header.name, header.training_domain) == (PHANTOM_MODEL, "phantom")
     assert header.card.limits[0] == "Knows phantoms only: its score says nothing about a real breast."
     assert header.validation is not None
     assert set(header.validation.groups) <= set(GROUPS)
@@ -61,12 +61,12 @@ def test_the_checkpoint_says_what_it_is_and_what_its_cases_are(run: Path) -> Non
 
 
 def test_the_bundled_model_is_of_this_recipe_and_ready_for_its_threshold() -> None:
-    checkpoint = load_checkpoint(find_model())
-    header, recipe = checkpoint.header, load_recipe(DEFAULT_MODEL)
-    assert find_model().stat().st_size <= 12e6
+    checkpoint = load_checkpoint(find_model(PHANTOM_MODEL))
+    header, recipe = checkpoint.header, load_recipe(PHANTOM_MODEL)
+    assert find_model(PHANTOM_MODEL).stat().st_size <= 12e6
     assert header.architecture == recipe.architecture
     assert header.training is not None
-    assert f'name = "{DEFAULT_MODEL}"' in header.training.recipe
+    assert f'name = "{PHANTOM_MODEL}"' in header.training.recipe
     assert header.validation is not None
     cases = header.validation.cases("")
     found = Tradeoff(cases)

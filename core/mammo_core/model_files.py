@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mammo_core.errors import InputError
 
-DEFAULT_MODEL = "phantom-demo"
+DEFAULT_MODEL = "screening256"
 """Name of the bundled checkpoint that is used where none is asked for."""
 PHANTOM_MODEL = "phantom-demo"
 """Name of the bundled checkpoint that reads synthetic exams, as long as the model in use did not learn from such."""
@@ -19,9 +19,10 @@ CHECKPOINT_KEY = "mammo_checkpoint"
 
 
 def bundled_models() -> dict[str, Path]:
-    """Name -> file of every checkpoint that ships with the product, sorted by name."""
+    """Name -> file of every checkpoint that ships with the product, the default first, the others by name."""
     folder = Path(str(files("mammo_assets"))) / "models"
-    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
+    found = sorted(folder.glob("*.safetensors"), key=lambda path: (path.stem != DEFAULT_MODEL, path.stem))
+    return {path.stem: path for path in found}
 
 
 def find_model(name_or_path: str | None = None) -> Path:

@@ -18,7 +18,7 @@ from made import made_checkpoint, made_point
 from mammo_core.library import Library
 from mammo_core.library.adding import add
 from mammo_core.library.second_opinion import SecondOpinion
-from mammo_core.model_files import DEFAULT_MODEL
+from mammo_core.model_files import DEFAULT_MODEL, PHANTOM_MODEL, bundled_models
 from mammo_core.sandbox import DecodeSandbox
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
     with Library(folder / "library") as library, DecodeSandbox() as sandbox:
         library.set_demo_made()
         add(library, [files], sandbox, progress=lambda _: None)
-        opinion = SecondOpinion.from_file(library.models.in_use().path)
+        opinion = SecondOpinion.from_file(library.models.entry(library.usual_model()).path)
         for study in library.unread_by(opinion.sha256):
             opinion.read(library, study, sandbox)
     with app_server(folder / "library") as started:
@@ -75,7 +75,7 @@ def test_a_run_is_sent_compared_read_with_and_taken_back(
     page_log.expect_error("AbortError")
     page_log.expect_error("Connection errored out")
     opened(page, server)
-    assert page.locator("#models-list button").count() == 1
+    assert page.locator("#models-list button").count() == len(bundled_models())
     page.get_by_label("Run folder").set_input_files(run)
     page.wait_for_selector("#models-card h2:has-text('made 1')", timeout=60_000)
     assert page.locator("#models-list [aria-pressed=true] b").inner_text() == "made"
@@ -142,6 +142,8 @@ def test_the_report_is_shown_in_a_frame_with_its_gallery(page: "Page", server: A
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     opened(page, server)
+    page.locator("#models-list button", has_text=PHANTOM_MODEL).click()
+    page.wait_for_selector(f"#models-card h2:has-text('{PHANTOM_MODEL}')")
     frame = page.frame_locator("iframe[name=report]")
     page.locator("iframe[name=report]").scroll_into_view_if_needed()  # it is loaded when it is looked at
     frame.locator("#gallery img").first.wait_for(state="visible", timeout=60_000)
