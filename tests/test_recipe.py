@@ -24,6 +24,7 @@ NAMES = [
     "phantom-demo",
     "progressive",
     "progressive_warmup",
+    "screening256",
     "single_stage",
     "study_large",
     "study_small",

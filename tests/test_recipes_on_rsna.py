@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mammo_core.inputs import InputSettings
-from mammo_core.model_files import DEFAULT_MODEL
+from mammo_core.model_files import PHANTOM_MODEL
 from mammo_train.evaluate import evaluate
 from mammo_train.evaluation import EvaluationSettings
 from mammo_train.fit import fit
@@ -35,7 +35,7 @@ def rsna(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedSet:
     return open_prepared(folder)
 
 
-@pytest.mark.parametrize("name", sorted(set(bundled_recipes()) - {DEFAULT_MODEL}))
+@pytest.mark.parametrize("name", sorted(set(bundled_recipes()) - {PHANTOM_MODEL}))
 def test_a_bundled_recipe_runs_and_reports(rsna: PreparedSet, tmp_path: Path, name: str) -> None:
     recipe = load_recipe(name, SHORT)
     split = make_split(rsna.table, recipe.split)
