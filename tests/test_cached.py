@@ -1,6 +1,7 @@
 """Activations of frozen layers: the same learning as from pictures, and where a backbone is cut."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -41,6 +42,8 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
         (phase("head", trained=1, ema=0.5, sampling="balanced", epochs=1), "gem"),
         (phase("last", trained=2, batch_norm="frozen", epochs=1), "gem"),
         (phase("last", trained=3, augmentation=_VARIED, feature_copies=2, accumulate=2), "avg"),
+        (phase("head", trained=1, augmentation=_VARIED, feature_copies=2), "breast"),
+        (phase("last", trained=2, augmentation=_VARIED, feature_copies=2), "breast"),
     ],
 )
 def test_learning_from_activations_is_learning_from_the_same_pictures(
@@ -74,9 +77,11 @@ def test_frozen_layers_do_not_move_and_the_others_do(data: PreparedSet, tmp_path
 @pytest.mark.parametrize(
     "backbone", ["resnet10t", "regnetx_002", "tf_efficientnet_lite0", "densenet121", "convnext_atto"]
 )
-def test_a_backbone_in_two_is_the_backbone(backbone: str) -> None:
-    model = build_model(Architecture(backbone=backbone, in_channels=1)).eval()
+@pytest.mark.parametrize(("levels", "pooling"), [(1, "avg"), (2, "avg"), (2, "breast")])
+def test_a_backbone_in_two_is_the_backbone(backbone: str, levels: int, pooling: Literal["avg", "breast"]) -> None:
+    model = build_model(Architecture(backbone=backbone, in_channels=1, levels=levels, pooling=pooling)).eval()
     images = torch.randn(2, 1, 64, 64)
+    images[:, :, :, 40:] = -3.0  # air
     for trained in (1, 2, 3):
         parts = cut(model, phase("some", trained=trained))
         assert parts is not None

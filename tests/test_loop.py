@@ -28,7 +28,7 @@ def _model(pooling: str = "avg") -> Model:
 
 
 def _learner(model: Model, stage: Phase, *, pos_weight: float = 1.0, half: torch.dtype | None = None) -> Learner:
-    network = Network(model, model.backbone, half)
+    network = Network(model, half=half)
     return Learner(model, network, stage, SeenByLoss(prevalence=0.5, pos_weight=pos_weight), World())
 
 
@@ -108,14 +108,14 @@ def test_depthwise_convolutions_that_a_cpu_is_slow_at_stay_in_32_bits() -> None:
     layers = [layer for layer in model.backbone.modules() if isinstance(layer, torch.nn.Conv2d)]
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(torch.nn.functional, "conv2d", watched)
-        logits, _ = Network(model, model.backbone, torch.bfloat16)(images)
+        logits, _ = Network(model, half=torch.bfloat16)(images)
     wide = [c for c in layers if c.groups > 1 and (c.kernel_size[0] > 3 or c.stride[0] > 1)]
     assert 0 < len(wide) < sum(c.groups > 1 for c in layers)
     assert (computed.count(torch.float32), len(computed)) == (len(wide), len(layers))
     # What is handed on is in 16 bits, or all that follows would be in 32.
     assert set(seen.values()) == {torch.bfloat16}
     logits.sum().backward()
-    exact, _ = Network(model, model.backbone)(images)
+    exact, _ = Network(model)(images)
     assert logits.detach().numpy() == pytest.approx(exact.detach().numpy(), abs=0.05)
     assert all("forward" not in vars(layer) for layer in layers)
 

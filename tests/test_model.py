@@ -56,79 +56,8 @@ def test_pooling_by_hand():
     assert peak.logits(features).item() == pytest.approx(6.5)  # 2 * max 3 + 0.5
 
 
-def gem_model(**changes: object):
-    return build_model(Architecture(backbone="resnet18", in_channels=1, pooling="gem", **changes))
-
-
-def test_generalised_mean_by_hand():
-    model = gem_model()
-    assert model.pool.exponent.item() == pytest.approx(3.0)
-    features = torch.zeros(1, 2, 2, 2)
-    features[0, 0] = torch.tensor([[1.0, 2.0], [0.0, 3.0]])
-    features[0, 1] = torch.tensor([[-5.0, 0.0], [0.0, 2.0]])  # what is negative counts as none
-    expected = [(36 / 4) ** (1 / 3), (8 / 4) ** (1 / 3)]  # 1 + 8 + 27 = 36
-    assert model.pool(features)[0].tolist() == pytest.approx(expected, rel=1e-5)
-
-
-@pytest.mark.parametrize("exponent", [1.0001, 3.0, 50.0])
-def test_generalised_mean_lies_between_mean_and_maximum(exponent):
-    model = gem_model()
-    model.pool.excess.data.fill_(math.log(math.expm1(exponent - 1)))
-    features = torch.rand(2, 512, 7, 5, generator=torch.Generator().manual_seed(0)) * 1000
-    pooled = model.pool(features)
-    mean, peak = features.mean((2, 3)), features.amax((2, 3))
-    assert bool((pooled >= mean * (1 - 1e-5)).all())
-    assert bool((pooled <= peak * (1 + 1e-5)).all())
-    if exponent < 1.001:
-        torch.testing.assert_close(pooled, mean, rtol=1e-3, atol=0)
-    if exponent > 49:
-        torch.testing.assert_close(pooled, peak, rtol=0.1, atol=0)
-
-
-def test_the_exponent_learns_and_never_falls_below_one():
-    model = gem_model()
-    model.head.weight.data.fill_(1.0)
-    features = torch.rand(4, 512, 3, 3, generator=torch.Generator().manual_seed(0))
-    optimiser = torch.optim.SGD([model.pool.excess], lr=1e-2)
-    for _ in range(30):
-        optimiser.zero_grad()
-        model.logits(features).sum().backward()  # the lower the exponent, the lower the sum
-        optimiser.step()
-        assert model.pool.exponent.item() >= 1
-    assert model.pool.exponent.item() < 1.2
-
-
-def test_the_gradient_through_the_generalised_mean_is_autograds_by_differences():
-    pool = gem_model().pool.double()
-    # In double precision the pool's own float32 would blur the differences: the formula itself is compared.
-    features = torch.rand(1, 2, 3, 2, generator=torch.Generator().manual_seed(0), requires_grad=True)
-    found = torch.autograd.grad(pool(features).sum(), [features, pool.excess])
-    plain = torch.pow(torch.pow(features, pool.exponent).mean((2, 3)), 1 / pool.exponent)
-    expected = torch.autograd.grad(plain.sum(), [features, pool.excess])
-    for ours, theirs in zip(found, expected, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("value", [0.0, -1.0, 1e-30, 1e30])
-def test_flat_maps_make_no_nan(value):
-    pool = gem_model().pool
-    pool.excess.data.fill_(30.0)
-    features = torch.full((1, 4, 3, 3), value, requires_grad=True)
-    pooled = pool(features)
-    pooled.sum().backward()
-    assert bool(pooled.isfinite().all() and features.grad.isfinite().all() and pool.excess.grad.isfinite())
-
-
-def test_the_generalised_mean_is_not_rounded_by_autocast():
-    model = gem_model()
-    features = torch.rand(1, 512, 3, 3)
-    with torch.autocast("cpu", torch.bfloat16):
-        torch.testing.assert_close(model.pool(features), model.pool(features.float()), rtol=0, atol=0)
-        assert model.pool(features.bfloat16()).dtype == torch.float32
-
-
 def test_the_exponent_belongs_to_the_head():
-    groups = layer_groups(gem_model())
+    groups = layer_groups(build_model(Architecture(backbone="resnet18", in_channels=1, pooling="gem")))
     assert groups[-1].name == "head"
     assert set(groups[-1].parameters) == {"pool.excess", "head.weight", "head.bias"}
     assert set(layer_groups(build_model(SMALL))[-1].parameters) == {"head.weight", "head.bias"}

@@ -210,7 +210,7 @@ def test_changes_are_typed(tmp_path):
         ("phases.0.sampling=often", "phases.0.sampling is 'often': Input should be 'shuffle', "),
         ("phases.0.warmup=nan", "phases.0.warmup is nan"),
         ("backbone=hf-hub:some/thing", "architecture.backbone is 'hf-hub:some/thing'"),
-        ("pooling=median", "architecture.pooling is 'median': Input should be 'avg', 'max' or 'gem'"),
+        ("pooling=median", "architecture.pooling is 'median': Input should be 'avg', 'breast', 'max' or 'gem'"),
         ("name.first=x", "name has no field 'first': it is one value"),
         ("phases.1.name=head", "phase name 'head' is given 2 times"),
         ("seed=2026-11-23", "seed is '2026-11-23': Input should be a valid integer"),

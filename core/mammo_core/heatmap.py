@@ -55,7 +55,7 @@ def methods(checkpoint: Checkpoint) -> tuple[MethodChoice, ...]:
     Behind average pooling and a linear head the gradient is the same in every cell, so that averaging it
     (Grad-CAM) or not (HiResCAM) gives the same map.
     """
-    if checkpoint.header.architecture.pooling == "avg":
+    if checkpoint.header.architecture.averages:
         note = "HiResCAM gives the same map for this model: its head is linear after average pooling"
         return (MethodChoice("gradcam", _TITLES["gradcam"], note), MethodChoice("layercam", "LayerCAM", ""))
     return tuple(MethodChoice(method, _TITLES[method], "") for method in get_args(Method))
@@ -66,9 +66,10 @@ def closed_form(model: Model, features: Tensor, method: Method) -> NDArray[np.fl
 
     The gradient of the logit at channel ``k`` is ``w_k / (h w)`` in every cell, hence with ``A`` the feature
     map Grad-CAM (Selvaraju et al. 2017) and HiResCAM (Draelos and Carin 2020) are ``relu(sum_k w_k A_k) / (h
-    w)`` and LayerCAM (Jiang et al. 2021) is ``relu(sum_k relu(w_k) A_k) / (h w)``. Average pooling only.
+    w)`` and LayerCAM (Jiang et al. 2021) is ``relu(sum_k relu(w_k) A_k) / (h w)``. Average pooling only; over the
+    breast alone, ``A`` is weighed already (`mammo_core.model.Model.features`) and 0 outside it.
     """
-    if model.architecture.pooling != "avg":
+    if not model.architecture.averages:
         raise InputError("heatmap", f"no closed form behind {model.architecture.pooling} pooling")
     weights = model.head.weight[0].relu() if method == "layercam" else model.head.weight[0]
     maps = torch.einsum("k,nkhw->nhw", weights, features).relu() / features[0, 0].numel()
@@ -82,7 +83,7 @@ def raw_maps(model: Model, features: Tensor, method: Method) -> NDArray[np.float
     again. pytorch-grad-cam's own call stretches every map to [0, 1] twice over, by which a quiet view looks as loud
     as any: only its weighting of activations and gradients is used.
     """
-    if model.architecture.pooling == "avg":
+    if model.architecture.averages:
         return closed_form(model, features, method)
     # Imports matplotlib and scikit-learn: only where it is needed.
     from pytorch_grad_cam import GradCAM, HiResCAM, LayerCAM

@@ -3,7 +3,6 @@
 Knows nothing of images, files on disk other than a backbone's published weights, or how it is trained.
 """
 
-import math
 import re
 import warnings
 from collections.abc import Mapping
@@ -18,9 +17,10 @@ import torch
 from pydantic import Field
 from timm.models import adapt_input_conv, group_parameters
 from torch import Tensor, nn
-from torch.nn import functional
 
 from mammo_core.errors import InputError
+from mammo_core.hypercolumn import Hypercolumn
+from mammo_core.pooling import GeneralisedMean, breast_share, on_breast
 from mammo_core.settings import Settings
 
 _PROBE = 128
@@ -30,13 +30,8 @@ _PICTURES = 4
 _FIELD = 512
 """Random pictures over which a receptive field is averaged, and their side in pixels."""
 
-_BACKBONE = "backbone."
-"""What the names of a model's backbone begin with in its checkpoint."""
-
-_GEM_START = math.log(math.expm1(2.0))
-"""Excess at which the exponent of GeM pooling is 3."""
-_GEM_LEAST = 1e-6
-"""Smallest value that GeM pooling counts, as its authors chose."""
+_BACKBONE = ("backbone.net.", "backbone.")
+"""What the names of a model's backbone begin with in its checkpoint: with several levels, and with one."""
 
 
 class Architecture(Settings):
@@ -44,11 +39,20 @@ class Architecture(Settings):
 
     backbone: str = Field(default="resnet101", pattern=r"^[a-z0-9_]+$")
     """timm's name of a convolutional backbone."""
-    pooling: Literal["avg", "max", "gem"] = "avg"
-    """How the feature map becomes one vector: its mean, its largest value, or a generalised mean that learns where
-    between the two to stand. With "avg" every cell's share of the logit is known exactly."""
+    pooling: Literal["avg", "breast", "max", "gem"] = "avg"
+    """How the feature map becomes one vector: its mean, its mean over the breast alone, its largest value, or a
+    generalised mean that learns where between the two to stand. With "avg" and "breast" every cell's share of the
+    logit is known exactly; with "breast" air and padding have none."""
+    levels: int = Field(default=1, ge=1, le=4)
+    """How many resolutions of the backbone are pooled: 1 is its last map alone, 2 the map before at twice the
+    resolution too, by which small things count and heatmaps are finer."""
     in_channels: Literal[1, 3] = 3
     """Channels of the input."""
+
+    @property
+    def averages(self) -> bool:
+        """Whether the vector is a mean over cells, so that each cell's share of the logit is known exactly."""
+        return self.pooling in ("avg", "breast")
 
 
 @dataclass(frozen=True)
@@ -58,32 +62,6 @@ class LayerGroup:
     name: str
     """"stem", "stage1", "stage2", ... or "head", in the order of the forward pass."""
     parameters: tuple[str, ...]
-
-
-class GeneralisedMean(nn.Module):
-    """``(mean(x^p))^(1/p)`` over the cells of each channel, with one learnt exponent for all (GeM).
-
-    Radenovic, Tolias and Chum, TPAMI 2019: 1 is the mean, infinity the largest value, 3 their start. The exponent
-    is ``1 + softplus(excess)`` and so never falls below the mean's. Negative values count as none.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.excess = nn.Parameter(torch.tensor(_GEM_START))
-
-    @property
-    def exponent(self) -> Tensor:
-        """The exponent, more than 1, as a scalar."""
-        return 1 + functional.softplus(self.excess)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Feature map ``(N, K, h, w)`` -> ``(N, K)``, float32 whatever the autocast."""
-        with torch.autocast(features.device.type, enabled=False):
-            positive = features.float().clamp(min=_GEM_LEAST)
-            # The mean is the same whatever it is scaled by in between; by its peak no power over- or underflows.
-            peak = positive.detach().amax((2, 3), keepdim=True)
-            mean = (positive / peak).pow(self.exponent).mean((2, 3)).pow(1 / self.exponent)
-            return mean * peak[:, :, 0, 0]
 
 
 class Model(nn.Module):
@@ -96,9 +74,19 @@ class Model(nn.Module):
         self.pool = GeneralisedMean() if architecture.pooling == "gem" else None
         self.head = nn.Linear(channels, 1)
 
+    @property
+    def published(self) -> nn.Module:
+        """The timm network in the backbone, with the names that its published weights have."""
+        return self.backbone.net if isinstance(self.backbone, Hypercolumn) else self.backbone
+
     def features(self, images: Tensor) -> Tensor:
-        """Images ``(N, C, H, W)`` -> feature map ``(N, K, h, w)``, what the heatmaps are drawn from."""
+        """Images ``(N, C, H, W)`` -> feature map ``(N, K, h, w)``, what the heatmaps are drawn from.
+
+        With pooling "breast" it is weighed by how much breast each cell shows, and 0 where there is none.
+        """
         found: Tensor = self.backbone(images)
+        if self.architecture.pooling == "breast":
+            return on_breast(found, breast_share(images, *found.shape[2:]))
         return found
 
     def pooled(self, features: Tensor) -> Tensor:
@@ -106,7 +94,7 @@ class Model(nn.Module):
         if self.pool is not None:
             pooled: Tensor = self.pool(features)
             return pooled
-        return features.mean((2, 3)) if self.architecture.pooling == "avg" else features.amax((2, 3))
+        return features.mean((2, 3)) if self.architecture.averages else features.amax((2, 3))
 
     def logits(self, features: Tensor) -> Tensor:
         """Feature map ``(N, K, h, w)`` -> logits ``(N,)``."""
@@ -129,7 +117,7 @@ def build_model(architecture: Architecture, *, log_odds: float = 0.0, device: st
         raise InputError("backbone", f"timm {timm.__version__} has no model {name!r}")
     channels = _feature_channels(architecture)
     with torch.device(device):
-        model = Model(architecture, _timm_backbone(architecture), channels)
+        model = Model(architecture, _backbone(architecture), channels)
         with torch.no_grad():
             nn.init.normal_(model.head.weight, std=0.01)
             nn.init.constant_(model.head.bias, log_odds)
@@ -143,9 +131,10 @@ def layer_groups(model: Model) -> tuple[LayerGroup, ...]:
     that stage. The exponent of GeM pooling goes with the head.
     """
     # timm types group_matcher per model class; every backbone in its registry has one.
-    matcher = model.backbone.group_matcher(coarse=True)  # type: ignore[operator]
-    found: Mapping[int, list[str]] = group_parameters(model.backbone, matcher)
-    members = [[f"backbone.{name}" for name in found[key]] for key in sorted(found)]
+    matcher = model.published.group_matcher(coarse=True)  # type: ignore[operator]
+    found: Mapping[int, list[str]] = group_parameters(model.published, matcher)
+    before = _BACKBONE[0] if model.published is not model.backbone else _BACKBONE[1]
+    members = [[before + name for name in found[key]] for key in sorted(found)]
     names = ["stem", *(f"stage{i}" for i in range(1, len(members)))]
     groups = [LayerGroup(name, tuple(part)) for name, part in zip(names, members, strict=True)]
     rest = tuple(name for name, _ in model.named_parameters() if not name.startswith("backbone."))
@@ -190,11 +179,12 @@ def load_backbone_weights(model: Model, file: Path | None = None) -> None:
         source, tensors = _torchvision_weights(model.architecture.backbone)
     else:
         source, tensors = file.name, _backbone_of(_tensors_of(file))
-    config = cast("Mapping[str, object]", model.backbone.pretrained_cfg)
-    classifiers = _names(config, "classifier")
+    config = cast("Mapping[str, object]", model.published.pretrained_cfg)
     stems = [f"{name}.weight" for name in _names(config, "first_conv")]
-    wanted = model.backbone.state_dict()
-    for name in [name for name in tensors if any(name.startswith(f"{skip}.") for skip in classifiers)]:
+    wanted = model.published.state_dict()
+    skipped = [f"{name}." for name in _names(config, "classifier")]
+    skipped += _left_out(model)
+    for name in [name for name in tensors if name.startswith(tuple(skipped))]:
         del tensors[name]
     for stem in stems:
         if stem in tensors and stem in wanted and tensors[stem].ndim == wanted[stem].ndim == 4:
@@ -207,7 +197,7 @@ def load_backbone_weights(model: Model, file: Path | None = None) -> None:
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             raise InputError(source, f"tensor {name!r} holds a value that is not a finite number")
-    model.backbone.load_state_dict(tensors, strict=True)
+    model.published.load_state_dict(tensors, strict=True)
 
 
 def check_tensors(source: str, found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, Tensor]) -> None:
@@ -237,20 +227,41 @@ def _timm_backbone(architecture: Architecture) -> nn.Module:
     return found
 
 
+def _backbone(architecture: Architecture) -> nn.Module:
+    """Make the backbone with as many levels as the architecture has."""
+    net = _timm_backbone(architecture)
+    return net if architecture.levels == 1 else Hypercolumn(net, architecture.levels)
+
+
+def _left_out(model: Model) -> list[str]:
+    """Names of published tensors that a backbone of several levels has no use for: those after its last stage."""
+    if model.published is model.backbone:
+        return []
+    with torch.device("meta"):
+        whole = _timm_backbone(model.architecture).state_dict()
+    return sorted(set(whole) - set(model.published.state_dict()))
+
+
 def _feature_channels(architecture: Architecture) -> int:
     """Channels of the feature map, found by a forward pass without data or memory (the meta device)."""
     name = architecture.backbone
     try:
         with torch.device("meta"), torch.inference_mode():
-            backbone = _timm_backbone(architecture).eval()
+            backbone = _backbone(architecture).eval()
             found = backbone(torch.empty(1, architecture.in_channels, _PROBE, _PROBE))
+    except InputError:
+        raise
     except (RuntimeError, AssertionError, TypeError, ValueError, NotImplementedError) as error:
         reason = f"timm's {name!r} cannot be used here: {_first_line(error)}"
         raise InputError("backbone", reason) from None
-    if found.ndim != 4 or not 1 < found.shape[2] == found.shape[3] < _PROBE or not hasattr(backbone, "group_matcher"):
+    if found.ndim != 4 or not 1 < found.shape[2] == found.shape[3] < _PROBE or not _grouped(backbone):
         reason = f"timm's {name!r} gives {list(found.shape)} from {_PROBE} px, not a feature map (N, K, h, w)"
         raise InputError("backbone", reason)
     return int(found.shape[1])
+
+
+def _grouped(backbone: nn.Module) -> bool:
+    return hasattr(backbone.net if isinstance(backbone, Hypercolumn) else backbone, "group_matcher")
 
 
 def _names(config: Mapping[str, object], key: str) -> tuple[str, ...]:
@@ -280,9 +291,10 @@ def _torchvision_weights(backbone: str) -> tuple[str, dict[str, Tensor]]:
 
 def _backbone_of(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Take the backbone out of a whole `Model`'s tensors; published weights stay as they are."""
-    if "head.weight" not in tensors or not any(name.startswith(_BACKBONE) for name in tensors):
+    own = next((before for before in _BACKBONE if any(name.startswith(before) for name in tensors)), None)
+    if "head.weight" not in tensors or own is None:
         return tensors
-    return {name.removeprefix(_BACKBONE): tensor for name, tensor in tensors.items() if name.startswith(_BACKBONE)}
+    return {name.removeprefix(own): tensor for name, tensor in tensors.items() if name.startswith(own)}
 
 
 def _tensors_of(file: Path) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from torch import Tensor, fx, nn
 
 from mammo_core.model import Model
 from mammo_core.phases import Phase
+from mammo_core.pooling import breast_share, on_breast
 from mammo_train.feed import Given, Source, fixed_copies, in_evaluation, kept_variants
 from mammo_train.optimiser import trained_groups
 from mammo_train.precision import Network, arithmetic
@@ -159,7 +160,12 @@ def cut(model: Model, phase: Phase) -> Cut | None:
             if node.op == "placeholder":
                 return None
             frozen = _part(model.backbone, nodes[:place], nodes[0], node)
-            return Cut(frozen, _part(model.backbone, nodes[place:-1], node, nodes[-1].all_input_nodes[0]))
+            rest = _part(model.backbone, nodes[place:-1], node, nodes[-1].all_input_nodes[0])
+            return (
+                Cut(_WithBreast(frozen), _OnBreast(rest))
+                if model.architecture.pooling == "breast"
+                else Cut(frozen, rest)
+            )
     return None
 
 
@@ -172,6 +178,29 @@ class _Pooled(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.model.pooled(self.model.features(images).float())[:, :, None, None]
+
+
+class _WithBreast(nn.Module):
+    """Frozen layers that say, as one more channel of their activations, how much breast each place shows."""
+
+    def __init__(self, layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, images: Tensor) -> Tensor:
+        found: Tensor = self.layers(images)
+        return torch.cat([found, breast_share(images, *found.shape[2:]).to(found.dtype)], 1)
+
+
+class _OnBreast(nn.Module):
+    """The layers behind `_WithBreast`, their map weighed by what its last channel says."""
+
+    def __init__(self, layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, given: Tensor) -> Tensor:
+        return on_breast(self.layers(given[:, :-1]), given[:, -1:])
 
 
 class _Tracer(fx.Tracer):

@@ -75,8 +75,8 @@ class Network(nn.Module):
     A logit in bfloat16 would have three digits, and half of the breasts the same score.
     """
 
-    def __init__(self, model: Model, layers: nn.Module, half: torch.dtype | None = None) -> None:
-        """``layers`` are the model's backbone, or what is left of it behind cached activations."""
+    def __init__(self, model: Model, layers: nn.Module | None = None, half: torch.dtype | None = None) -> None:
+        """``layers`` are what is left of the model's before its pooling, behind cached activations; None: all."""
         super().__init__()
         self.model = model
         self.layers = layers
@@ -89,8 +89,8 @@ class Network(nn.Module):
 
         None for the cells where none are asked.
         """
-        with arithmetic(self.layers, given.device, self.half_type):
-            features = self.layers(given)
-        features = features.float()
+        layers, features_of = (self.model.backbone, self.model.features) if self.layers is None else (self.layers,) * 2
+        with arithmetic(layers, given.device, self.half_type):
+            features = features_of(given).float()
         asked = None if self.cells is None else self.cells(self.model.head.weight[0], features)
         return self.model.logits(features), asked

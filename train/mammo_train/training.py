@@ -155,7 +155,7 @@ class Training:
         """Move the head from what the last phase's loss saw to what this one's sees."""
         with torch.no_grad():
             self.model.head.bias.add_(bias_shift(self.job.seen(before), seen))
-            if self.job.recipe.architecture.pooling == "avg":
+            if self.job.recipe.architecture.averages:
                 # What one lesion adds to the logit is now averaged over so many times as many cells.
                 self.model.head.weight.mul_(self._pixels(phase) / self._pixels(before))
 
@@ -167,7 +167,7 @@ class Training:
         """Give the layers that learn activations where frozen layers can be cached, else pictures; and say which."""
         variants = kept_variants(phase)
         parts = cut(self.model, phase) if variants and self.job.cache else None
-        pictures = Network(self.model, self.model.backbone, self._half)
+        pictures = Network(self.model, half=self._half)
         if parts is None:
             return PictureFeed(source, pictures, phase, fixed=variants), "pictures"
         feed = Activations(source, parts, phase, self._half, self.model)
