@@ -189,6 +189,18 @@ def load_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(header, weights, sha256_of(path))
 
 
+def with_card(source: Path, card: ModelCard, target: Path) -> Checkpoint:
+    """Write the checkpoint in ``source`` to ``target`` with another card; every tensor and other field stays as it is.
+
+    Raises InputError where ``source`` is not a whole checkpoint.
+    """
+    header = load_checkpoint(source).header.model_copy(update={"card": card})
+    tensors = safetensors.torch.load_file(source)
+    data = safetensors.torch.save(tensors, metadata={CHECKPOINT_KEY: header.model_dump_json()})
+    write_atomic(target, data)
+    return load_checkpoint(target)
+
+
 def model_of(checkpoint: Checkpoint) -> Model:
     """Build the checkpoint's network with its weights, in evaluation mode, without initialising it first."""
     model = build_model(checkpoint.header.architecture, device="meta")

@@ -6,6 +6,7 @@ inside the commands, so that ``--help`` is quick.
 
 import typer
 
+from mammo_train.commands.card import card
 from mammo_train.commands.compare import compare
 from mammo_train.commands.estimate import estimate
 from mammo_train.commands.evaluate import evaluate
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (read, models, promote, phantom, prepare, estimate, train, evaluate, compare):
+for command in (read, models, card, promote, phantom, prepare, estimate, train, evaluate, compare):
     app.command()(command)
 
 if __name__ == "__main__":

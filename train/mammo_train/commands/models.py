@@ -39,15 +39,20 @@ def _entries(folder: Path | None) -> "Sequence[ModelEntry]":
 
 
 def _print(console: Console, entry: "ModelEntry") -> None:
+    used = f", {entry.use}" if entry.use else ""
+    print_card(console, entry.path, f" ({entry.origin}{used})")
+
+
+def print_card(console: Console, path: Path, note: str = "") -> None:
+    """Print what a checkpoint says of itself; ``note`` goes behind its name."""
     from mammo_core.checkpoint import load_checkpoint
 
-    checkpoint = load_checkpoint(entry.path)
+    checkpoint = load_checkpoint(path)
     header = checkpoint.header
-    size = entry.path.stat().st_size / 1e6
-    used = f", {entry.use}" if entry.use else ""
-    console.print(f"{entry.name} {header.version} ({entry.origin}{used})", style="bold", markup=False, highlight=False)
+    size = path.stat().st_size / 1e6
+    console.print(f"{header.name} {header.version}{note}", style="bold", markup=False, highlight=False)
     for title, text in (
-        ("file", f"{entry.path.name}, {size:.1f} MB, sha256 {checkpoint.sha256}"),
+        ("file", f"{path.name}, {size:.1f} MB, sha256 {checkpoint.sha256}"),
         ("network", f"{header.architecture.backbone}, input {header.inputs.height} x {header.inputs.width}"),
         ("about", header.card.summary),
         ("use", header.card.intended_use),
