@@ -1,7 +1,7 @@
 """Activations of frozen layers: the same learning as from pictures, and where a backbone is cut."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,9 +77,12 @@ def test_frozen_layers_do_not_move_and_the_others_do(data: PreparedSet, tmp_path
 @pytest.mark.parametrize(
     "backbone", ["resnet10t", "regnetx_002", "tf_efficientnet_lite0", "densenet121", "convnext_atto"]
 )
-@pytest.mark.parametrize(("levels", "pooling"), [(1, "avg"), (2, "avg"), (2, "breast")])
-def test_a_backbone_in_two_is_the_backbone(backbone: str, levels: int, pooling: Literal["avg", "breast"]) -> None:
-    model = build_model(Architecture(backbone=backbone, in_channels=1, levels=levels, pooling=pooling)).eval()
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"levels": 2}, {"levels": 2, "pooling": "breast"}, {"levels": 2, "pooling": "breast", "enlarge": 1.5}],
+)
+def test_a_backbone_in_two_is_the_backbone(backbone: str, changes: dict[str, Any]) -> None:
+    model = build_model(Architecture(backbone=backbone, in_channels=1, **changes)).eval()
     images = torch.randn(2, 1, 64, 64)
     images[:, :, :, 40:] = -3.0  # air
     for trained in (1, 2, 3):

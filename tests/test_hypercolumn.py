@@ -41,7 +41,7 @@ def test_the_map_holds_the_backbones_own_maps(backbone):
 
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_every_parameter_is_in_a_group_and_gets_a_gradient(backbone):
-    model = built(backbone, 2, pooling="breast").train()
+    model = built(backbone, 2, pooling="breast", enlarge=1.5).train()
     named = dict(model.named_parameters())
     grouped = [name for group in layer_groups(model) for name in group.parameters]
     assert sorted(grouped) == sorted(named)

@@ -19,6 +19,7 @@ from timm.models import adapt_input_conv, group_parameters
 from torch import Tensor, nn
 
 from mammo_core.errors import InputError
+from mammo_core.glass import Glass
 from mammo_core.hypercolumn import Hypercolumn
 from mammo_core.pooling import GeneralisedMean, breast_share, on_breast
 from mammo_core.settings import Settings
@@ -30,8 +31,8 @@ _PICTURES = 4
 _FIELD = 512
 """Random pictures over which a receptive field is averaged, and their side in pixels."""
 
-_BACKBONE = ("backbone.net.", "backbone.")
-"""What the names of a model's backbone begin with in its checkpoint: with several levels, and with one."""
+_BACKBONE = re.compile(r"^backbone\.(net\.)?")
+"""What the names of a model's backbone begin with in its checkpoint, with one level and with several."""
 
 
 class Architecture(Settings):
@@ -46,6 +47,9 @@ class Architecture(Settings):
     levels: int = Field(default=1, ge=1, le=4)
     """How many resolutions of the backbone are pooled: 1 is its last map alone, 2 the map before at twice the
     resolution too, by which small things count and heatmaps are finer."""
+    enlarge: float = Field(default=1.0, ge=1, le=4)
+    """How many times its size the picture is looked at: small pictures lose small things in a backbone's first layers,
+    and their heatmaps have few cells. The work grows with its square."""
     in_channels: Literal[1, 3] = 3
     """Channels of the input."""
 
@@ -70,6 +74,7 @@ class Model(nn.Module):
     def __init__(self, architecture: Architecture, backbone: nn.Module, channels: int) -> None:
         super().__init__()
         self.architecture = architecture
+        self.glass = Glass(architecture.enlarge)
         self.backbone = backbone
         self.pool = GeneralisedMean() if architecture.pooling == "gem" else None
         self.head = nn.Linear(channels, 1)
@@ -84,9 +89,10 @@ class Model(nn.Module):
 
         With pooling "breast" it is weighed by how much breast each cell shows, and 0 where there is none.
         """
-        found: Tensor = self.backbone(images)
+        large = self.glass(images)
+        found: Tensor = self.backbone(large)
         if self.architecture.pooling == "breast":
-            return on_breast(found, breast_share(images, *found.shape[2:]))
+            return on_breast(found, breast_share(large, *found.shape[2:]))
         return found
 
     def pooled(self, features: Tensor) -> Tensor:
@@ -133,8 +139,9 @@ def layer_groups(model: Model) -> tuple[LayerGroup, ...]:
     # timm types group_matcher per model class; every backbone in its registry has one.
     matcher = model.published.group_matcher(coarse=True)  # type: ignore[operator]
     found: Mapping[int, list[str]] = group_parameters(model.published, matcher)
-    before = _BACKBONE[0] if model.published is not model.backbone else _BACKBONE[1]
-    members = [[before + name for name in found[key]] for key in sorted(found)]
+    whose = {id(parameter): name for name, parameter in model.named_parameters()}
+    parameters = dict(model.published.named_parameters())
+    members = [[whose[id(parameters[name])] for name in found[key]] for key in sorted(found)]
     names = ["stem", *(f"stage{i}" for i in range(1, len(members)))]
     groups = [LayerGroup(name, tuple(part)) for name, part in zip(names, members, strict=True)]
     rest = tuple(name for name, _ in model.named_parameters() if not name.startswith("backbone."))
@@ -235,7 +242,7 @@ def _backbone(architecture: Architecture) -> nn.Module:
 
 def _left_out(model: Model) -> list[str]:
     """Names of published tensors that a backbone of several levels has no use for: those after its last stage."""
-    if model.published is model.backbone:
+    if model.architecture.levels == 1:
         return []
     with torch.device("meta"):
         whole = _timm_backbone(model.architecture).state_dict()
@@ -249,19 +256,16 @@ def _feature_channels(architecture: Architecture) -> int:
         with torch.device("meta"), torch.inference_mode():
             backbone = _backbone(architecture).eval()
             found = backbone(torch.empty(1, architecture.in_channels, _PROBE, _PROBE))
+            grouped = hasattr(_timm_backbone(architecture), "group_matcher")
     except InputError:
         raise
     except (RuntimeError, AssertionError, TypeError, ValueError, NotImplementedError) as error:
         reason = f"timm's {name!r} cannot be used here: {_first_line(error)}"
         raise InputError("backbone", reason) from None
-    if found.ndim != 4 or not 1 < found.shape[2] == found.shape[3] < _PROBE or not _grouped(backbone):
+    if found.ndim != 4 or not 1 < found.shape[2] == found.shape[3] < _PROBE or not grouped:
         reason = f"timm's {name!r} gives {list(found.shape)} from {_PROBE} px, not a feature map (N, K, h, w)"
         raise InputError("backbone", reason)
     return int(found.shape[1])
-
-
-def _grouped(backbone: nn.Module) -> bool:
-    return hasattr(backbone.net if isinstance(backbone, Hypercolumn) else backbone, "group_matcher")
 
 
 def _names(config: Mapping[str, object], key: str) -> tuple[str, ...]:
@@ -291,10 +295,9 @@ def _torchvision_weights(backbone: str) -> tuple[str, dict[str, Tensor]]:
 
 def _backbone_of(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Take the backbone out of a whole `Model`'s tensors; published weights stay as they are."""
-    own = next((before for before in _BACKBONE if any(name.startswith(before) for name in tensors)), None)
-    if "head.weight" not in tensors or own is None:
+    if "head.weight" not in tensors or not any(_BACKBONE.match(name) for name in tensors):
         return tensors
-    return {name.removeprefix(own): tensor for name, tensor in tensors.items() if name.startswith(own)}
+    return {_BACKBONE.sub("", name): tensor for name, tensor in tensors.items() if _BACKBONE.match(name)}
 
 
 def _tensors_of(file: Path) -> dict[str, Tensor]:

@@ -143,8 +143,8 @@ def cut(model: Model, phase: Phase) -> Cut | None:
     """
     groups = trained_groups(model, phase)
     if [group.name for group in groups] == ["head"]:
-        frozen = _Pooled(model) if model.pool is None else model.backbone
-        return Cut(frozen, nn.Identity())
+        whole = _Pooled(model) if model.pool is None else nn.Sequential(model.glass, model.backbone)
+        return Cut(whole, nn.Identity())
     learning = {name.removeprefix("backbone.") for group in groups for name in group.parameters}
     try:
         graph = _Tracer().trace(model.backbone)
@@ -159,13 +159,11 @@ def cut(model: Model, phase: Phase) -> Cut | None:
             (node,) = crossing
             if node.op == "placeholder":
                 return None
-            frozen = _part(model.backbone, nodes[:place], nodes[0], node)
-            rest = _part(model.backbone, nodes[place:-1], node, nodes[-1].all_input_nodes[0])
-            return (
-                Cut(_WithBreast(frozen), _OnBreast(rest))
-                if model.architecture.pooling == "breast"
-                else Cut(frozen, rest)
-            )
+            frozen: nn.Module = _part(model.backbone, nodes[:place], nodes[0], node)
+            rest: nn.Module = _part(model.backbone, nodes[place:-1], node, nodes[-1].all_input_nodes[0])
+            if model.architecture.pooling == "breast":
+                frozen, rest = _WithBreast(frozen), _OnBreast(rest)
+            return Cut(nn.Sequential(model.glass, frozen), rest)
     return None
 
 
