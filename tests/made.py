@@ -57,11 +57,11 @@ def made_header(rows: int, columns: int, **changes: object) -> Header:
 
 
 def made_checkpoint(
-    path: Path, *, pooling: str = "avg", backbone: str = "resnet10t", levels: int = 1, **changes: object
+    path: Path, *, pooling: str = "avg", backbone: str = "resnet10t", stages: int = 1, **changes: object
 ) -> Checkpoint:
     """Write a small checkpoint with random weights, always the same, for inputs of 128 x 96."""
     torch.manual_seed(0)
-    architecture = Architecture(backbone=backbone, pooling=pooling, levels=levels, in_channels=1)
+    architecture = Architecture(backbone=backbone, pooling=pooling, stages=stages, in_channels=1)
     model = build_model(architecture)
     torch.nn.init.normal_(model.head.weight)
     fields: dict[str, object] = {

@@ -79,7 +79,7 @@ def test_frozen_layers_do_not_move_and_the_others_do(data: PreparedSet, tmp_path
 )
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"levels": 2}, {"levels": 2, "pooling": "breast"}, {"levels": 2, "pooling": "breast", "enlarge": 1.5}],
+    [{}, {"stages": 2}, {"stages": 2, "pooling": "breast"}, {"stages": 2, "pooling": "breast", "enlarge": 1.5}],
 )
 def test_a_backbone_in_two_is_the_backbone(backbone: str, changes: dict[str, Any]) -> None:
     model = build_model(Architecture(backbone=backbone, in_channels=1, **changes)).eval()

@@ -32,7 +32,7 @@ _FIELD = 512
 """Random pictures over which a receptive field is averaged, and their side in pixels."""
 
 _BACKBONE = re.compile(r"^backbone\.(net\.)?")
-"""What the names of a model's backbone begin with in its checkpoint, with one level and with several."""
+"""What the names of a model's backbone begin with in its checkpoint, with one stage and with several."""
 
 
 class Architecture(Settings):
@@ -44,9 +44,9 @@ class Architecture(Settings):
     """How the feature map becomes one vector: its mean, its mean over the breast alone, its largest value, or a
     generalised mean that learns where between the two to stand. With "avg" and "breast" every cell's share of the
     logit is known exactly; with "breast" air and padding have none."""
-    levels: int = Field(default=1, ge=1, le=4)
-    """How many resolutions of the backbone are pooled: 1 is its last map alone, 2 the map before at twice the
-    resolution too, by which small things count and heatmaps are finer."""
+    stages: int = Field(default=1, ge=1, le=4)
+    """How many of the backbone's last stages are pooled: 1 is its last map alone; with earlier ones, whose maps are
+    finer, small things count and heatmaps have more cells."""
     enlarge: float = Field(default=1.0, ge=1, le=4)
     """How many times its size the picture is looked at: small pictures lose small things in a backbone's first layers,
     and their heatmaps have few cells. The work grows with its square."""
@@ -235,14 +235,14 @@ def _timm_backbone(architecture: Architecture) -> nn.Module:
 
 
 def _backbone(architecture: Architecture) -> nn.Module:
-    """Make the backbone with as many levels as the architecture has."""
+    """Make the backbone with as many stages as the architecture pools."""
     net = _timm_backbone(architecture)
-    return net if architecture.levels == 1 else Hypercolumn(net, architecture.levels)
+    return net if architecture.stages == 1 else Hypercolumn(net, architecture.stages)
 
 
 def _left_out(model: Model) -> list[str]:
-    """Names of published tensors that a backbone of several levels has no use for: those after its last stage."""
-    if model.architecture.levels == 1:
+    """Names of published tensors that a backbone of several stages has no use for: those after its last stage."""
+    if model.architecture.stages == 1:
         return []
     with torch.device("meta"):
         whole = _timm_backbone(model.architecture).state_dict()
