@@ -180,3 +180,12 @@ def test_backbones_without_a_feature_map_are_refused(backbone):
 def test_a_backbone_name_is_only_ever_a_name():
     with pytest.raises(ValueError, match="pattern"):
         Architecture(backbone="hf-hub:someone/something")
+
+
+def test_a_network_says_what_it_is():
+    assert Architecture().in_words == "resnet101, averaged over the picture, one logit"
+    built = Architecture(backbone="resnet18", pooling="breast", stages=4, enlarge=1.5)
+    assert (
+        built.in_words
+        == "resnet18, its last 4 stages, pictures enlarged 1.5 times, averaged over the breast, one logit"
+    )

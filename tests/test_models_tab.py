@@ -168,7 +168,7 @@ def test_the_card_says_everything_and_escapes_it(library: Library) -> None:
         "Data None.",
         "Views CC, MLO",
         "Manufacturers Vendor A",
-        "resnet10t, one logit, avg pooling",
+        "resnet10t, averaged over the picture, one logit",
         "fitted into 128 x 96 pixels",
         "Calibration none: its score is no probability",
         "240 breasts of 120 patients",

@@ -35,6 +35,15 @@ _BACKBONE = re.compile(r"^backbone\.(net\.)?")
 """What the names of a model's backbone begin with in its checkpoint, with one stage and with several."""
 
 
+_POOLED = {
+    "avg": "averaged over the picture",
+    "breast": "averaged over the breast",
+    "max": "largest value in the picture",
+    "gem": "generalised mean over the picture",
+}
+"""Ways of pooling in words."""
+
+
 class Architecture(Settings):
     """Everything needed to build the network, before its weights."""
 
@@ -57,6 +66,13 @@ class Architecture(Settings):
     def averages(self) -> bool:
         """Whether the vector is a mean over cells, so that each cell's share of the logit is known exactly."""
         return self.pooling in ("avg", "breast")
+
+    @property
+    def in_words(self) -> str:
+        """What the network is, for a person."""
+        stages = "" if self.stages == 1 else f", its last {self.stages} stages"
+        enlarged = "" if self.enlarge == 1 else f", pictures enlarged {self.enlarge:g} times"
+        return f"{self.backbone}{stages}{enlarged}, {_POOLED[self.pooling]}, one logit"
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,6 @@ def _inputs(header: "CheckpointHeader") -> Rows:
         f"breast with a margin of {inputs.margin:.0%}, the file's first VOI, bright is dense, chest wall to the left, "
         f"fitted into {inputs.height} x {inputs.width} pixels; mean and deviation {normalised}"
     )
-    architecture = header.architecture
     calibration = header.calibration
     calibrated = "none: its score is no probability"
     if calibration is not None:
@@ -81,7 +80,7 @@ def _inputs(header: "CheckpointHeader") -> Rows:
             f"{calibration.stated_prevalence:.1%} are positive"
         )
     return (
-        ("Network", f"{architecture.backbone}, one logit, {architecture.pooling} pooling"),
+        ("Network", header.architecture.in_words),
         ("Preprocessing", shown),
         ("Calibration", calibrated),
     )

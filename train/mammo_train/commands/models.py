@@ -53,7 +53,7 @@ def print_card(console: Console, path: Path, note: str = "") -> None:
     console.print(f"{header.name} {header.version}{note}", style="bold", markup=False, highlight=False)
     for title, text in (
         ("file", f"{path.name}, {size:.1f} MB, sha256 {checkpoint.sha256}"),
-        ("network", f"{header.architecture.backbone}, input {header.inputs.height} x {header.inputs.width}"),
+        ("network", f"{header.architecture.in_words}, input {header.inputs.height} x {header.inputs.width}"),
         ("about", header.card.summary),
         ("use", header.card.intended_use),
         ("terms", header.card.data_terms),
