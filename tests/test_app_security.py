@@ -1,6 +1,7 @@
 """Who the app answers, and what it sends: hosts, origins, headers, path parameters, blind mode."""
 
 import hashlib
+import re
 from collections.abc import Iterator
 
 import httpx
@@ -69,6 +70,15 @@ def test_the_page_is_served_with_its_guards(client: httpx.Client) -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "same-origin"
     assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+def test_the_page_runs_a_script_of_its_own_first(client: httpx.Client) -> None:
+    answer = client.get("/")
+    scripts = re.findall(r'<script[^>]*src="([^"]+)"', answer.text)
+    assert scripts[0] == "/mammo/static/theme/leaving.js"
+    assert answer.text.index("<head><script") < answer.text.index("<meta")
+    assert b"mammo-leaving" in client.get(scripts[0]).content
+    assert int(answer.headers["content-length"]) == len(answer.content)
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:7860"])

@@ -5,6 +5,7 @@ from fastapi import FastAPI
 
 from mammo_core.banner import BANNER
 from mammo_core.library import Library
+from mammo_gui.first_script import FirstScript
 from mammo_gui.markup import element
 from mammo_gui.routes import add_routes
 from mammo_gui.security import secure
@@ -54,6 +55,7 @@ def build_app(library: Library, worker: Worker, training: Training, host: str) -
         theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
         head=_HEAD,
     )
+    app.add_middleware(FirstScript, address="/mammo/static/theme/leaving.js")
     secure(app, host)
     return app
 

@@ -15,7 +15,7 @@ from mammo_core.library.adding import add
 from mammo_core.sandbox import DecodeSandbox
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
     from conftest import PageLog
 
@@ -103,6 +103,47 @@ def test_a_typed_call_outlives_other_exams_other_windows_and_a_reload(
     with server.opened() as library:
         reads = next(library.study(line.id) for line in library.worklist() if line.patient_id == "P00").reads
     assert [record.call.note for record in reads] == ["", "spiculated"]
+
+
+def unanswered(page: "Page") -> list["Route"]:
+    """Hold back every answer of the app from now on: the requests for them, which grow as the page makes them."""
+    held: list[Route] = []
+    page.route("**/queue/data?*", lambda route: held.append(route))
+    return held
+
+
+def test_a_page_is_left_in_the_middle_of_a_question_without_a_complaint(read: "Page", server: AppServer) -> None:
+    held = unanswered(read)
+    with read.expect_request("**/queue/data?*"):
+        read.locator("#worklist tr", has_text="P06").click()
+    # What a page does before it is left is done by hand as well: leaving may be too quick to see what it complains of.
+    read.evaluate("() => window.dispatchEvent(new Event('beforeunload', { cancelable: true }))")
+    read.wait_for_timeout(200)
+    read.goto("about:blank")
+    for route in held:
+        route.abort()
+    read.unroute_all(behavior="ignoreErrors")
+    open_app(read, server)
+    pick(read, "P07")
+
+
+def test_a_page_that_was_not_left_after_all_gets_its_answers(read: "Page", page_log: "PageLog") -> None:
+    pick(read, "P08")
+    read.fill("#call textarea", "not yet")
+    held = unanswered(read)
+    with read.expect_request("**/queue/data?*"):
+        read.locator("#worklist tr", has_text="P09").click()
+    with read.expect_event("dialog") as asked:
+        read.once("dialog", lambda dialog: dialog.dismiss())
+        read.close(run_before_unload=True)
+    assert asked.value.type == "beforeunload"
+    for route in held:
+        route.continue_()
+    read.unroute_all(behavior="ignoreErrors")
+    read.wait_for_function(TITLE, arg="P09")
+    pick(read, "P08")
+    assert read.input_value("#call textarea") == "not yet"
+    read.fill("#call textarea", "")
 
 
 def test_an_exam_removed_in_another_window_is_said_to_be_removed(read: "Page", server: AppServer) -> None:

@@ -6,7 +6,7 @@ import { leaving, watchServer } from "./server.js";
 
 document.body.classList.add("dark");
 const intake = new Intake(document);
-window.addEventListener("beforeunload", (event) => {
+document.addEventListener("mammo-leaving", (event) => {
   if (!leaving && (intake.sending || anyDraft())) event.preventDefault();
 });
 whenThere("#notice", watchServer);
