@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mammo_core.errors import InputError
+from mammo_gui.live import live
 from mammo_train.cli import app
 from mammo_train.cluster.session import require_ray
 from mammo_train.jobs.asked import TrainAsked
@@ -133,6 +135,10 @@ def test_a_job_of_two_processes_is_stopped_and_carried_on_and_learns_as_torchrun
     wait(queue, lambda: jobs.get(job.id).ended, lambda: jobs.output(job.id))
     assert (jobs.get(job.id).state, jobs.get(job.id).reason) == ("stopped", "asked to by a person"), jobs.output(job.id)
     assert 0 < len(curve(read_log(job.run))) < EPOCHS
+    held = live(replace(jobs.get(job.id), state="running"), ()).memory
+    assert held is not None, "it cannot be asked from here, and says what it holds"
+    assert held.processes == 2
+    assert 100 << 20 < held.resident < held.total
     jobs.resume(job.id)
     wait(queue, lambda: jobs.get(job.id).ended, lambda: jobs.output(job.id))
     found = jobs.get(job.id)

@@ -20,6 +20,7 @@ from mammo_core.checkpoint import load_checkpoint, model_of
 from mammo_core.errors import InputError
 from mammo_core.phases import Augmentation
 from mammo_train.fit import fit
+from mammo_train.memory import Memory
 from mammo_train.prepared_set import PreparedSet
 from mammo_train.recipe import load_recipe
 from mammo_train.run import read_log, read_status
@@ -63,6 +64,8 @@ def test_a_run_folder_holds_all_that_others_need(data: PreparedSet, tmp_path: Pa
         "finished",
     ]
     assert [event["phase"] for event in curve(events)] == ["head", "head", "all", "all"]
+    held = [Memory.model_validate(event["memory"]) for event in events if event["event"] in ("phase", "epoch")]
+    assert all(each.resident > 10 << 20 and each.gpu is None and each.processes == 1 for each in held)
     assert len(notes) == 6
     # Half of the images are positive: log-odds 0. It moves by ln 3 when positives begin to count three times; the
     # first phase had four steps of at most 0.01 each.

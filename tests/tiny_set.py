@@ -86,6 +86,6 @@ def phase(name: str, **changes: object) -> Phase:
 
 
 def curve(events: list[dict[str, object]]) -> list[dict[str, object]]:
-    """Epochs of a log without what tells the time."""
-    clocks = {"time", "seconds", "epoch_seconds", "images_per_s"}
-    return [{k: v for k, v in event.items() if k not in clocks} for event in events if event["event"] == "epoch"]
+    """Epochs of a log without what the machine made of them: time and memory."""
+    machine = {"time", "seconds", "epoch_seconds", "images_per_s", "memory"}
+    return [{k: v for k, v in event.items() if k not in machine} for event in events if event["event"] == "epoch"]

@@ -6,13 +6,16 @@ Knows nothing of HTML.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import psutil
+from pydantic import ValidationError
 
 from mammo_core.errors import InputError
 from mammo_gui.evidence import Epoch, evidence_of
 from mammo_train.jobs.asked import CompareAsked, TrainAsked
 from mammo_train.jobs.store import Job
+from mammo_train.memory import Memory
 from mammo_train.progress_file import Step, read_progress
 from mammo_train.run import is_live, read_log, read_status
 
@@ -23,8 +26,8 @@ class Live:
 
     steps: tuple[Step, ...]
     """What is going on; none once it has ended."""
-    memory: int | None
-    """Bytes that its processes hold; None where they cannot be asked."""
+    memory: Memory | None
+    """What its processes hold, and what a training said last of a GPU; None where nobody knows."""
     device: str
     """What it computes on; empty while nobody has said."""
     phases: tuple[tuple[str, int, int], ...]
@@ -40,15 +43,18 @@ class SubRun:
     name: str
     state: str
     epochs: tuple[Epoch, ...]
+    memory: Memory | None
+    """What it said last, while it runs."""
 
 
 def live(job: Job, epochs: Sequence[Epoch]) -> Live:
     """Look at a job and its processes."""
     phases = _phases(job, epochs)
+    device, said = _said(job.run)
     return Live(
         steps=() if job.ended or job.state == "waiting" else read_progress(job.folder),
-        memory=None if job.ended else _memory(job),
-        device=_device(job),
+        memory=None if job.ended or job.state == "waiting" else _memory(job, said),
+        device=device,
         phases=phases,
         left=None if job.ended else _left(phases, epochs),
     )
@@ -68,7 +74,8 @@ def sub_runs(job: Job) -> tuple[SubRun, ...]:
         # A process of another machine cannot be looked for here.
         if status is not None and state == "running" and not job.record.cluster and not is_live(status):
             state = "died"
-        found.append(SubRun(folder.name, state, evidence_of(folder, "").epochs))
+        held = _said(folder)[1] if state == "running" else None
+        found.append(SubRun(folder.name, state, evidence_of(folder, "").epochs, held))
     return tuple(found)
 
 
@@ -98,20 +105,31 @@ def _left(phases: Sequence[tuple[str, int, int]], epochs: Sequence[Epoch]) -> fl
     return left if phases else None
 
 
-def _memory(job: Job) -> int | None:
+def _memory(job: Job, said: Memory | None) -> Memory | None:
+    """What its processes hold now; of what cannot be seen from outside, or here, the last that was said."""
     status = read_status(job.folder)
     if status is None or job.record.cluster or not is_live(status):
-        return None
+        return said
     try:
         process = psutil.Process(status.pid)
-        return sum(int(each.memory_info().rss) for each in (process, *process.children(recursive=True)))
+        now = sum(int(each.memory_info().rss) for each in (process, *process.children(recursive=True)))
     except psutil.Error:
-        return None
+        return said
+    if said is None:
+        return Memory(resident=now, peak=None, total=int(psutil.virtual_memory().total), gpu=None)
+    return said.model_copy(update={"resident": now, "peak": None if said.peak is None else max(said.peak, now)})
 
 
-def _device(job: Job) -> str:
+def _said(run: Path) -> tuple[str, Memory | None]:
+    """What a run said last of its device and of the memory it holds; empty and None where it said nothing."""
     try:
-        started = [event for event in read_log(job.run) if event["event"] == "start"]
+        events = read_log(run)
     except InputError:
-        return ""
-    return str(started[-1].get("device", "")) if started else ""
+        return "", None
+    devices = (str(event["device"]) for event in reversed(events) if "device" in event)
+    held = next((event["memory"] for event in reversed(events) if "memory" in event), None)
+    try:
+        memory = None if held is None else Memory.model_validate(held)
+    except ValidationError:
+        memory = None
+    return next(devices, ""), memory

@@ -15,6 +15,7 @@ from mammo_core.errors import InputError
 from mammo_core.files import write_atomic
 from mammo_train.distributed import World, joined
 from mammo_train.event_files import EventFiles
+from mammo_train.memory import memory_of
 from mammo_train.outcome import Spent, write_outcome
 from mammo_train.prepared_set import PreparedSet
 from mammo_train.recipe import Recipe, dump_recipe
@@ -24,6 +25,8 @@ from mammo_train.state import Position, load_state, load_weights, save_state
 from mammo_train.training import Job, Tell, Training
 
 Saved = tuple[Position, Mapping[str, Tensor]]
+_HEAVY = ("phase", "epoch")
+"""Events after which memory is as full as it gets."""
 
 
 def fit(
@@ -65,7 +68,7 @@ def fit(
         if not finished:
             with claimed(run) if world.first else nullcontext():
                 saved = _saved(data, run)
-                log = EventLog(run, say, saved[0].epoch if saved else 0) if world.first else Log(run)
+                log = EventLog(run, say, saved[0].epoch if saved else 0, world) if world.first else Log(run)
                 with listening(run) as stop:
                     job = Job(recipe, data, split, run, world, log, stop, show, cache, state_minutes, seconds)
                     training = _trained(job, saved)
@@ -75,16 +78,18 @@ def fit(
 
 
 class EventLog(Log):
-    """The run's log, which a person at the terminal and TensorBoard hear too."""
+    """The run's log, which a person at the terminal and TensorBoard hear too, and which says what memory is held."""
 
-    def __init__(self, folder: Path, note: Callable[[str], None], epochs: int) -> None:
+    def __init__(self, folder: Path, note: Callable[[str], None], epochs: int, world: World) -> None:
         super().__init__(folder)
         self._note = note
+        self._world = world
         self._curves = EventFiles.where_possible(folder, epochs)
 
     def append(self, event: str, values: Mapping[str, Any]) -> None:
         """Write an event, then tell it."""
-        super().append(event, values)
+        held = {"memory": memory_of(self._world).model_dump()} if event in _HEAVY else {}
+        super().append(event, {**values, **held})
         words = _in_words(event, values)
         if words:
             self._note(words)
@@ -141,12 +146,14 @@ def _begin(job: Job, saved: Saved | None) -> None:
     write_atomic(job.folder / RECIPE, dump_recipe(job.recipe).encode())
     write_split(job.folder / SPLIT, job.split)
     job.log.cut(saved[0].log_bytes if saved else 0)
+    device = str(job.world.device)
     if saved is not None:
-        job.log.append("resume", {"phase_number": saved[0].phase + 1, "epoch": saved[0].epoch, "batch": saved[0].batch})
+        at = {"phase_number": saved[0].phase + 1, "epoch": saved[0].epoch, "batch": saved[0].batch}
+        job.log.append("resume", {**at, "device": device})
         return
     parts = {part: len(job.split.rows(job.data.table, part)) for part in job.split.parts()}
     wanted, found = job.recipe.size, (job.data.inputs.height, job.data.inputs.width)
-    job.log.append("start", {"recipe": job.recipe.name, "images": parts, "device": str(job.world.device)})
+    job.log.append("start", {"recipe": job.recipe.name, "images": parts, "device": device})
     if wanted is not None and wanted != found:
         text = f"images are {found[0]} x {found[1]} pixels; the recipe is meant for {wanted[0]} x {wanted[1]}"
         job.log.append("note", {"text": text})

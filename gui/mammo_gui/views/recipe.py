@@ -12,8 +12,8 @@ from mammo_gui.depth import Depth
 from mammo_gui.draft import ITEM_ACTIONS, LISTS, Draft, Kind
 from mammo_gui.markup import Markup, element, join
 from mammo_gui.training import PhaseFacts, Screen
+from mammo_gui.views.live import duration
 from mammo_gui.views.settings_form import Choices, fields_html, group_html
-from mammo_gui.views.training import duration
 from mammo_train.toml_settings import write_toml
 
 _DECADES = 4

@@ -1,22 +1,22 @@
 """The Train tab's jobs as HTML: what waits, what runs, and how it goes."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import floor, log10
 
 import numpy as np
 
 from mammo_gui.evidence import Epoch
 from mammo_gui.live import Live, SubRun
-from mammo_gui.markup import Content, Markup, element, join
+from mammo_gui.markup import Markup, element, join
 from mammo_gui.training import Screen, best_of
 from mammo_gui.views.chart import Axes, Values, chart, line, rounded_up
+from mammo_gui.views.live import memory_words, now_html
 from mammo_gui.views.model_evidence import curves_html, phase_marks
 from mammo_gui.views.runs import figure_words, overlay_html
 from mammo_gui.views.words import moment_words
 from mammo_train.jobs.asked import CompareAsked, PhantomAsked, PrepareAsked, TrainAsked
 from mammo_train.jobs.store import Job, JobSettings
-from mammo_train.progress_file import Step
 
 _SIGNS = {
     "waiting": "",
@@ -84,7 +84,7 @@ def job_html(screen: Screen) -> Markup:
         element("header", element("h2", job.record.title), _sign(job), element("p", _standing(screen, job))),
         element("div", *_buttons(screen, job), class_="buttons"),
         _phases(screen.live),
-        _now(screen),
+        now_html(screen),
         *learnt,
         element("section", element("h3", "Command"), _command(shlex.join(job.command))),
         element("section", element("h3", "Name and tags"), _names(job, screen.desk.recorded)),
@@ -148,61 +148,8 @@ def _phases(found: Live | None) -> Markup | None:
     return element("ol", *blocks, class_="timeline", id="job-phases")
 
 
-def _now(screen: Screen) -> Markup | None:
-    """What is going on, and the figures of the last epoch."""
-    found = screen.live
-    if found is None:
-        return None
-    last = screen.epochs[-1] if screen.epochs else None
-    rows: list[tuple[str, Content]] = []
-    steps = [element("div", *_step(step)) for step in found.steps if step.what]
-    if steps:
-        rows.append(("Now", join(*steps)))
-    if found.left:
-        rows.append(("Time left", f"about {duration(found.left)} of training"))
-    if last is not None and last.images_per_s is not None:
-        rows.append(("Speed", f"{last.images_per_s:.1f} images/s"))
-    if last is not None and last.learning_rates:
-        rows.append(("Learning rates", _rates_now(last.learning_rates)))
-    if screen.shown is not None and screen.shown.record.cluster:
-        rows.append(("Cluster", _cluster(screen.shown)))
-    if found.device:
-        rows.append(("Device", found.device))
-    if found.memory is not None:
-        rows.append(("Memory", f"{found.memory / 2**30:.1f} GiB"))
-    if not rows:
-        return None
-    return element("dl", *(join(element("dt", name), element("dd", value)) for name, value in rows), id="job-now")
-
-
-def _cluster(job: Job) -> str:
-    record = job.record
-    return f"{record.cluster}, {record.workers} processes" if record.workers > 1 else record.cluster
-
-
-def duration(seconds: float) -> str:
-    """Seconds in the unit that a person would use."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _rates_now(rates: Mapping[str, float]) -> str:
-    if len(set(rates.values())) == 1:
-        return f"{next(iter(rates.values())):.2g} in all layers that learn"
-    return ", ".join(f"{group} {rate:.2g}" for group, rate in rates.items())
-
-
-def _step(step: Step) -> list[Content]:
-    """What is going on, with a bar where it is known how much there is."""
-    if not step.total:
-        return [step.what]
-    bar = element("progress", value=f"{step.done:g}", max=f"{step.total:g}")
-    return [f"{step.what}, {step.done:.0f} of {step.total:.0f}", bar]
-
-
 def _sub_runs(found: Sequence[SubRun]) -> Markup:
-    heads = [element("th", title) for title in ("Run", "State", "Epochs", "ROC-AUC", "PR-AUC")]
+    heads = [element("th", title) for title in ("Run", "State", "Epochs", "ROC-AUC", "PR-AUC", "Memory")]
     return join(
         element("h3", "Runs"),
         element(
@@ -219,6 +166,7 @@ def _sub_run(run: SubRun) -> Markup:
         str(len(run.epochs)),
         figure_words(None if best is None else best.roc_auc),
         figure_words(None if best is None else best.pr_auc),
+        "" if run.memory is None else memory_words(run.memory),
     )
     return element("tr", element("td", run.name), *(element("td", cell) for cell in cells))
 
