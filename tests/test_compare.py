@@ -16,7 +16,7 @@ from mammo_core.files import write_atomic
 from mammo_core.inputs import InputSettings
 from mammo_core.metrics import roc_auc
 from mammo_train.commands.compare import compare as command
-from mammo_train.compare import HELD_OUT, compare, trials
+from mammo_train.compare import HELD_OUT, RUNS_TOLD, compare, trials
 from mammo_train.plan import load_plan
 from mammo_train.prepared_picture import picture_png
 from mammo_train.prepared_set import Record, open_prepared, write_record
@@ -205,9 +205,13 @@ def test_an_interrupted_comparison_carries_on(data, plan_file, tmp_path, monkeyp
         compare(plan, data, tmp_path, tell=quiet, note=quiet)
     assert not (tmp_path / "comparison.json").exists()
     monkeypatch.setattr(module, "fit", lambda *args, **more: made.append(args[3].name) or real(*args, **more))
-    compare(plan, data, tmp_path, tell=quiet, note=quiet)
+    told: list[tuple[int, ...]] = []
+    compare(
+        plan, data, tmp_path, tell=lambda *said: told.append(said[1:]) if said[0] == RUNS_TOLD else None, note=quiet
+    )
     # The first run was finished; the second was carried on.
     assert [name.split("-")[0] for name in made] == ["one", "warmed", "warmed"]
+    assert told == [(1, 2), (2, 2)], "what was there is told as the beginning"
 
 
 def _killed(_checkpoint: Path) -> None:

@@ -1,15 +1,17 @@
 """What the Train tab shows of a job at this moment."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
 from mammo_gui.live import live, sub_runs
 from mammo_gui.views.live import memory_words
-from mammo_train.jobs.asked import CompareAsked, TrainAsked
+from mammo_train.jobs.asked import Asked, CompareAsked, PhantomAsked, PrepareAsked, TrainAsked
 from mammo_train.jobs.store import Job, Jobs, say
 from mammo_train.memory import GpuMemory, Memory
+from mammo_train.progress_file import PROGRESS, Pace, Progressed, Step
 from mammo_train.recipe import dump_recipe
 from tiny_set import phase, tiny_recipe
 
@@ -91,3 +93,24 @@ def test_the_runs_of_a_comparison_say_what_they_hold_while_they_run(jobs: Jobs) 
         log(job.run / "runs" / name, {"event": "epoch", "phase": "p", "epoch": 1, "memory": HELD.model_dump()})
         say(job.run / "runs" / name, state, "")
     assert [(run.name, run.memory) for run in sub_runs(job)] == [("a", HELD), ("b", None)]
+
+
+PREPARE = PrepareAsked(source="folder", folder="/source", out="/set")
+
+
+@pytest.mark.parametrize("asked", [CompareAsked(data="/set", plan=""), PREPARE, PhantomAsked(out="/set")])
+def test_the_time_left_of_what_is_counted_is_that_of_the_whole(jobs: Jobs, asked: Asked) -> None:
+    job = jobs.add("x", asked)
+    say(job.folder, "running", "")
+    now = time.time()
+    # 2 of 5 in 200 s, one of them from before: 200 s each, of which 50 have passed.
+    paced = Step(what="Runs", done=2, total=5, pace=Pace(begun=1, seconds=200, changed=now - 50))
+    part = Step(what="one: epoch 1/2", done=1, total=2, pace=Pace(begun=0, seconds=1, changed=now))
+    (job.folder / PROGRESS).write_text(Progressed(steps=(paced, part)).model_dump_json())
+    left = live(jobs.get(job.id), ()).left
+    assert left == pytest.approx(550, abs=20)
+    say(job.folder, "stopped", "")
+    assert live(jobs.get(job.id), ()).left is None
+    jobs.resume(job.id)
+    say(job.folder, "running", "")
+    assert live(jobs.get(job.id), ()).steps == (), "what an earlier process said is over"

@@ -18,12 +18,10 @@ from mammo_gui.views.recipe import terminal_html
 from mammo_gui.views.runs import runs_html
 from mammo_gui.views.training import job_html, jobs_html
 from mammo_train.cli import app
-from mammo_train.console import followed, progress
 from mammo_train.fit import fit
 from mammo_train.jobs.asked import CompareAsked, TrainAsked
 from mammo_train.jobs.store import Jobs, say
 from mammo_train.plan import dump_plan, load_plan
-from mammo_train.progress_file import Step, read_progress
 from mammo_train.recipe import dump_recipe
 from mammo_train.run import CHECKPOINT, RECIPE, STATUS, read_status
 from mammo_train.split import make_split
@@ -293,13 +291,3 @@ def test_how_many_run_at_once_is_kept(training: Training) -> None:
     assert Jobs(training.jobs.folder).at_once() == 3
     with pytest.raises(InputError, match="65 is not among 0 to 64"):
         training.jobs.run_at_once(65)
-
-
-def test_how_far_a_command_is_can_be_followed_from_outside(tmp_path: Path) -> None:
-    with followed(tmp_path), progress() as bar:
-        task = bar.add_task("Preparing", total=None)
-        bar.update(task, completed=3, total=9)
-        assert read_progress(tmp_path) == (Step(what="Preparing", done=3, total=9),)
-        bar.update(task, description="Writing", completed=1, total=2)
-        assert read_progress(tmp_path)[0].what == "Writing"
-    assert read_progress(tmp_path / "nothing") == ()

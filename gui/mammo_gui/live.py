@@ -3,6 +3,7 @@
 Knows nothing of HTML.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 
 from mammo_core.errors import InputError
 from mammo_gui.evidence import Epoch, evidence_of
-from mammo_train.jobs.asked import CompareAsked, TrainAsked
+from mammo_train.jobs.asked import CompareAsked, PhantomAsked, PrepareAsked, TrainAsked
 from mammo_train.jobs.store import Job
 from mammo_train.memory import Memory
 from mammo_train.progress_file import Step, read_progress
@@ -33,7 +34,7 @@ class Live:
     phases: tuple[tuple[str, int, int], ...]
     """Of a training: name, epochs done and epochs of each phase."""
     left: float | None
-    """Seconds of training that are still to come at the speed so far; None where a phase has no speed yet."""
+    """Seconds that are still to come at the speed so far, of a training those of training; None before it has one."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,14 @@ def live(job: Job, epochs: Sequence[Epoch]) -> Live:
     """Look at a job and its processes."""
     phases = _phases(job, epochs)
     device, said = _said(job.run)
+    steps = () if job.ended or job.state == "waiting" else read_progress(job.folder)
+    counted = isinstance(job.record.asked, CompareAsked | PrepareAsked | PhantomAsked)
     return Live(
-        steps=() if job.ended or job.state == "waiting" else read_progress(job.folder),
+        steps=steps,
         memory=None if job.ended or job.state == "waiting" else _memory(job, said),
         device=device,
         phases=phases,
-        left=None if job.ended else _left(phases, epochs),
+        left=_left_of_all(steps) if counted else None if job.ended else _left(phases, epochs),
     )
 
 
@@ -86,6 +89,11 @@ def _phases(job: Job, epochs: Sequence[Epoch]) -> tuple[tuple[str, int, int], ..
 
     named = [(str(phase["name"]), int(phase["epochs"])) for phase in tomllib.loads(job.record.asked.recipe)["phases"]]
     return tuple((name, sum(epoch.phase == name for epoch in epochs), total) for name, total in named)
+
+
+def _left_of_all(steps: Sequence[Step]) -> float | None:
+    """Time left of the first thing that goes on: the others are parts of it."""
+    return steps[0].time_left(time.time()) if steps else None
 
 
 def _left(phases: Sequence[tuple[str, int, int]], epochs: Sequence[Epoch]) -> float | None:

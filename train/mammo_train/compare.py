@@ -113,10 +113,13 @@ def compare(plan: Plan, data: PreparedSet, out: Path, *, tell: Tell, note: Note)
     asked = trials(plan, data)
     write_atomic(out / PLAN, dump_plan(plan).encode())
     scores = []
+    missing = missing_of(asked, out)
+    tell(RUNS_TOLD, len(asked) - len(missing), len(asked))
     for number, trial in enumerate(asked):
-        tell(RUNS_TOLD, number, len(asked))
         scores.append(scores_of(trial, plan, data, out, tell, note))
-    tell(RUNS_TOLD, len(asked), len(asked))
+        if number in missing:
+            missing.remove(number)
+            tell(RUNS_TOLD, len(asked) - len(missing), len(asked))
     note("measuring")
     found = _found(plan, data, out, asked, scores)
     for name, text in tables(found).items():
@@ -124,6 +127,11 @@ def compare(plan: Plan, data: PreparedSet, out: Path, *, tell: Tell, note: Note)
     write_atomic(out / PAGE, comparison_page(found).encode())
     write_atomic(out / RESULT, json_bytes(found))
     return found
+
+
+def missing_of(asked: Sequence[Trial], out: Path) -> list[int]:
+    """Numbers of the runs that are still to be made."""
+    return [number for number, trial in enumerate(asked) if not (out / trial.folder / HELD_OUT).exists()]
 
 
 def scores_of(trial: Trial, plan: Plan, data: PreparedSet, out: Path, tell: Tell, note: Note) -> NDArray[np.float64]:

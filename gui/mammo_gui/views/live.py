@@ -20,7 +20,8 @@ def now_html(screen: Screen) -> Markup | None:
     if steps:
         rows.append(("Now", join(*steps)))
     if found.left:
-        rows.append(("Time left", f"about {duration(found.left)} of training"))
+        of_training = " of training" if found.phases else ""
+        rows.append(("Time left", f"about {duration(found.left)}{of_training}"))
     if last is not None and last.images_per_s is not None:
         rows.append(("Speed", f"{last.images_per_s:.1f} images/s"))
     if last is not None and last.learning_rates:

@@ -6,7 +6,7 @@ from typing import Any
 from mammo_core.errors import InputError
 from mammo_train.cluster.session import connected, resource
 from mammo_train.cluster.voice import Note, Tell, Voice, heard
-from mammo_train.compare import HELD_OUT, RUNS_TOLD, scores_of, trials
+from mammo_train.compare import RUNS_TOLD, missing_of, scores_of, trials
 from mammo_train.plan import Plan
 from mammo_train.prepared_set import PreparedSet, open_prepared
 from mammo_train.run import Stopped
@@ -18,11 +18,10 @@ def run_on_cluster(address: str, plan: Plan, data: PreparedSet, out: Path, *, te
     Every machine must see the set and ``out`` under the same path. One run that fails does not end the others; then
     InputError names it. `Stopped` where somebody asked a run to end: no other run is begun then.
     """
-    missing = [
-        number for number, trial in enumerate(trials(plan, data)) if not (out / trial.folder / HELD_OUT).exists()
-    ]
+    total, missing = len(trials(plan, data)), missing_of(trials(plan, data), out)
     if not missing:
         return
+    tell(RUNS_TOLD, total - len(missing), total)
     with connected(address), heard(tell, note) as ear:
         import ray
 
@@ -34,7 +33,7 @@ def run_on_cluster(address: str, plan: Plan, data: PreparedSet, out: Path, *, te
             done, waiting = ray.wait(waiting, num_returns=1)
             problem = _problem(ray, done[0])
             problems += [] if problem is None else [problem]
-            tell(RUNS_TOLD, len(asked) - len(waiting), len(asked))
+            tell(RUNS_TOLD, total - len(waiting), total)
     for problem in sorted(problems, key=lambda each: isinstance(each, Stopped)):
         raise problem
 

@@ -22,6 +22,7 @@ from mammo_core.files import private_folder, write_atomic
 from mammo_core.settings import Settings
 from mammo_train.cluster.session import require_ray
 from mammo_train.jobs.asked import RUN, Asked, check_words
+from mammo_train.progress_file import PROGRESS
 from mammo_train.run import STATUS, STOP, Status, is_live, read_status, request_stop
 
 JOB, OUTPUT, SETTINGS = "job.json", "output.log", "settings.json"
@@ -173,7 +174,7 @@ class Jobs:
         if job.state not in ("stopped", "failed", "died"):
             raise InputError(job.record.title, f"is {job.state}: only what was stopped or failed can be carried on")
         (job.folder / STOP).unlink(missing_ok=True)
-        for name in (STATUS, TROUBLE):
+        for name in (STATUS, TROUBLE, PROGRESS):
             (job.folder / name).unlink(missing_ok=True)
 
     def delete(self, job_id: str) -> None:
