@@ -24,7 +24,7 @@ def test_every_bundled_recipe_goes_through_the_form_unchanged(name: str) -> None
     draft = bundled_draft(name)
     assert draft.recipe == load_recipe(name)
     assert draft_of("recipe", dump_recipe(draft.recipe)).recipe == draft.recipe
-    html = form_html(draft, ())
+    html = form_html(draft, (), ())
     for number in range(len(draft.recipe.phases)):
         for field in Phase.model_fields:
             if field not in ("subset", "augmentation"):
@@ -55,7 +55,7 @@ def test_what_is_typed_is_checked_by_the_recipes_own_model() -> None:
     assert "greater than or equal to 1" in bad.problems["phases.0.epochs"]
     worse = typed(bad, "phases.1.learning_rate", "<fast>")
     assert set(worse.problems) >= {"phases.0.epochs", "phases.1.learning_rate"}
-    html = form_html(worse, ())
+    html = form_html(worse, (), ())
     assert html.count("to correct") == 2, "each phase says so from outside"
     assert "&lt;fast&gt;" in html
     assert "<fast>" not in html
@@ -83,7 +83,7 @@ def test_phases_are_copied_moved_and_removed() -> None:
 
 
 def test_the_help_is_the_fields_own_docstring_and_choices_are_the_models() -> None:
-    html = unescape(form_html(bundled_draft("single_stage"), ()))
+    html = unescape(form_html(bundled_draft("single_stage"), (), ()))
     for field in ("batch_size", "learning_rate", "ema"):
         assert (Phase.model_fields[field].description or "nothing") in html
     assert "(more than 0, at most 10)" in html
@@ -119,17 +119,17 @@ def test_a_network_that_cannot_be_is_said_beside_its_field() -> None:
     draft = bundled_draft("warmup_then_full")
     none = typed(draft, "architecture.backbone", "resnet999")
     assert (none.recipe, list(none.problems)) == (None, ["architecture.backbone"])
-    assert "has no model 'resnet999'" in unescape(form_html(none, ()))
+    assert "has no model 'resnet999'" in unescape(form_html(none, (), ()))
     deep = typed(draft, "phases.1.trained", "9")
     assert (deep.recipe, list(deep.problems)) == (None, ["phases.1.trained"])
-    assert "resnet101 has 6 groups (stem, stage1, stage2, stage3, stage4, head)" in form_html(deep, ())
+    assert "resnet101 has 6 groups (stem, stage1, stage2, stage3, stage4, head)" in form_html(deep, (), ())
     assert typed(deep, "phases.1.trained", "6").recipe is not None
 
 
 def test_a_plan_is_edited_like_a_recipe() -> None:
     draft = plan_draft("study")
     assert draft.plan == load_plan("study")
-    html = form_html(draft, ("single_stage", "mine"))
+    html = form_html(draft, ("single_stage", "mine"), ())
     assert '<option value="mine">' in html
     assert '<option value="single_stage" selected>' in html
     assert html.count('data-how="remove"') == len(draft.plan.arms) + len(draft.plan.questions)

@@ -19,9 +19,11 @@ from mammo_gui.depth import Depth, depths
 from mammo_gui.draft import Draft, Kind, draft_of
 from mammo_gui.evidence import Epoch, evidence_of
 from mammo_gui.live import Live, SubRun, live, sub_runs
+from mammo_gui.runs import Run, runs_of
 from mammo_gui.saved_recipes import Recipes
 from mammo_gui.sets import SetFacts, Sets, facts_of
-from mammo_train.jobs.asked import RUN, CompareAsked, EstimateAsked, PhantomAsked, PrepareAsked, TrainAsked
+from mammo_gui.starts import Start, is_own, starts_for
+from mammo_train.jobs.asked import CompareAsked, EstimateAsked, PhantomAsked, PrepareAsked, TrainAsked
 from mammo_train.jobs.store import Job, Jobs, JobSettings
 from mammo_train.run import CHECKPOINT
 
@@ -79,25 +81,6 @@ class PhaseFacts:
     positives: int
     seconds: float | None
     """How long it would take on this machine; None where nobody has measured it."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """A training in the table of runs."""
-
-    job: Job
-    data: str
-    epochs: tuple[Epoch, ...]
-
-    @property
-    def best(self) -> Epoch | None:
-        """The epoch that the checkpoint is of."""
-        return best_of(self.epochs)
-
-
-def best_of(epochs: Sequence[Epoch]) -> Epoch | None:
-    """The last epoch that was better than all before it, by the recipe's own metric."""
-    return next((epoch for epoch in reversed(epochs) if epoch.best), None)
 
 
 @dataclass(frozen=True)
@@ -176,7 +159,7 @@ class Training:
             model=self._model(shown),
             report=shown is not None and self.report(shown.id) is not None,
             output=() if shown is None else self.jobs.output(shown.id, 40),
-            runs=self._runs(desk, jobs) if desk.mode == "runs" else (),
+            runs=runs_of(jobs, desk.words, desk.sort, rising=desk.rising) if desk.mode == "runs" else (),
         )
 
     def make_phantoms(self, name: str, studies: int, seed: int, prevalence: float, size: str) -> Job:
@@ -248,6 +231,10 @@ class Training:
             raise InputError(job.record.title, "has no checkpoint yet")
         return self._library.models.add(file, origin="trained")
 
+    def starts(self, draft: Draft) -> tuple[Start, ...]:
+        """Finished runs with whose backbone the recipe that is edited can begin."""
+        return starts_for(draft, self.jobs.all())
+
     def report(self, job_id: str) -> Path | None:
         """The page that a job has written; None while there is none."""
         job = self.jobs.get(job_id)
@@ -279,15 +266,10 @@ class Training:
 
     def _check_files(self, recipe: "Recipe") -> None:
         """Refuse files outside the allowed folders: the page may name any."""
-        if recipe.weights not in ("imagenet", "none") and not self._is_own(recipe.weights):
+        if recipe.weights not in ("imagenet", "none") and not is_own(recipe.weights, self.jobs.folder):
             self.sets.inside(recipe.weights)
         if recipe.split.file:
             self.sets.inside(recipe.split.file)
-
-    def _is_own(self, text: str) -> bool:
-        """Whether a file is a checkpoint of a job of this library, whose backbone another run may begin with."""
-        checkpoints = {path.resolve() for path in self.jobs.folder.glob(f"*/{RUN}/**/{CHECKPOINT}")}
-        return "\0" not in text and Path(text).resolve() in checkpoints
 
     def _new_set(self, name: str) -> str:
         if not name or not name.replace("-", "").replace("_", "").isalnum() or len(name) > 60:
@@ -345,15 +327,6 @@ class Training:
         times = [phase.seconds for phase in estimate.phases] if estimate else [None] * len(counts)
         return tuple(PhaseFacts(*count, time) for count, time in zip(counts, times, strict=True))
 
-    def _runs(self, desk: Desk, jobs: Sequence[Job]) -> tuple[Run, ...]:
-        """Trainings that have the words, in the order that was asked for."""
-        found = [
-            Run(job, job.record.asked.data, evidence_of(job.run, "").epochs)
-            for job in jobs
-            if isinstance(job.record.asked, TrainAsked) and _has(job, desk.words)
-        ]
-        return tuple(sorted(found, key=lambda run: _rank(run, desk.sort), reverse=not desk.rising))
-
 
 @lru_cache(maxsize=64)
 def _hash_at(path: Path, _changed: int) -> str:
@@ -382,26 +355,6 @@ def _right(draft: Draft | None, what: Kind) -> Settings:
 def _first_problem(error: ValidationError) -> InputError:
     first = error.errors()[0]
     return InputError(str(first["loc"][0]), f"{first['input']!r}: {first['msg']}")
-
-
-def _has(job: Job, words: str) -> bool:
-    text = " ".join((job.record.title, *job.record.tags, job.state)).casefold()
-    return all(word in text for word in words.casefold().split())
-
-
-def _rank(run: Run, sort: str) -> tuple[float | str, str]:
-    """What runs are sorted by: a figure that is missing comes last when the largest come first."""
-    best = run.best
-    ranks: dict[str, float | str] = {
-        "name": run.job.record.title.casefold(),
-        "state": run.job.state,
-        "data": Path(run.data).name,
-        "roc_auc": -1.0 if best is None or best.roc_auc is None else best.roc_auc,
-        "pr_auc": -1.0 if best is None or best.pr_auc is None else best.pr_auc,
-        "epochs": float(len(run.epochs)),
-        "seconds": (run.epochs[-1].seconds or 0.0) if run.epochs else 0.0,
-    }
-    return ranks.get(sort, run.job.record.made_at), run.job.record.made_at
 
 
 def _counted(data: "PreparedSet", split: "SplitSettings", subsets: "tuple[Subset, ...]") -> tuple[tuple[int, int], ...]:

@@ -256,6 +256,12 @@ class Answers:
         changed = change(now.edited)
         return replace(now, plan=changed) if now.mode == "compare" else replace(now, draft=changed)
 
+    def _form(self, screen: Screen) -> Markup:
+        edited = screen.desk.edited
+        if edited is None or screen.desk.mode == "runs":
+            return Markup("")
+        return form_html(edited, screen.recipes, self._training.starts(edited))
+
     def _drawn(self, now: Desk) -> list[Any]:
         """The outputs: everything of the desk."""
         screen: Screen = self._training.screen(now)
@@ -264,7 +270,7 @@ class Answers:
             data_html(screen),
             start_html(screen),
             _phases(screen),
-            _form(screen),
+            self._form(screen),
             jobs_html(screen),
             runs_html(screen),
             job_html(screen),
@@ -275,8 +281,3 @@ def _phases(screen: Screen) -> Markup:
     """What the recipe would do, and the command line that does it; the sets and times on it come from jobs."""
     drawn = timeline_html(screen.draft, screen.phases, screen.depths) if screen.desk.mode == "train" else None
     return join(drawn, terminal_html(screen))
-
-
-def _form(screen: Screen) -> Markup:
-    edited = screen.desk.edited
-    return Markup("") if edited is None or screen.desk.mode == "runs" else form_html(edited, screen.recipes)

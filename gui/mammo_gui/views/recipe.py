@@ -11,6 +11,7 @@ from mammo_core.phases import Phase
 from mammo_gui.depth import Depth
 from mammo_gui.draft import ITEM_ACTIONS, LISTS, Draft, Kind
 from mammo_gui.markup import Markup, element, join
+from mammo_gui.starts import Start
 from mammo_gui.training import PhaseFacts, Screen
 from mammo_gui.views.live import duration
 from mammo_gui.views.settings_form import Choices, fields_html, group_html
@@ -40,8 +41,11 @@ def timeline_html(draft: Draft, facts: Sequence[PhaseFacts], depths: Sequence[De
     return element("ol", *blocks, class_="timeline", id="timeline")
 
 
-def form_html(draft: Draft, recipes: Sequence[str]) -> Markup:
-    """Every field of the recipe or the plan; the members of its lists one after the other, closed."""
+def form_html(draft: Draft, recipes: Sequence[str], starts: Sequence[Start]) -> Markup:
+    """Every field of the recipe or the plan; the members of its lists one after the other, closed.
+
+    ``starts`` are runs that a recipe may begin with.
+    """
     # Imports torch, which takes seconds: not before somebody edits a recipe.
     from mammo_train.plan import Plan
     from mammo_train.recipe import Recipe
@@ -51,12 +55,37 @@ def form_html(draft: Draft, recipes: Sequence[str]) -> Markup:
     arms = tuple(str(arm.get("name")) for arm in draft.fields.get("arms") or [])
     choices = {"recipe": tuple(recipes), "a": arms, "b": arms} if draft.kind == "plan" else {}
     lists = [_items(draft, name, choices) for name in LISTS[draft.kind]]
-    others = fields_html(model, draft.fields, draft.problems)
+    beside = {"weights": _starts(starts, draft.fields.get("weights"))} if starts and draft.kind == "recipe" else {}
+    others = fields_html(model, draft.fields, draft.problems, beside=beside)
     return join(
         element("p", whole, class_="failed") if whole else None,
         *lists,
         group_html(_REST[draft.kind], others, _others(draft), "recipe"),
     )
+
+
+def _starts(starts: Sequence[Start], weights: object) -> Markup:
+    """Finished runs, to begin with the backbone of one of them instead of typing where it lies."""
+    files = [str(start.file) for start in starts]
+    title = "or a finished run"
+    none = element("option", f"{title} ...", value="", disabled=True, selected=weights not in files)
+    listed = [
+        element("option", _start_words(start), value=file, selected=file == weights)
+        for start, file in zip(starts, files, strict=True)
+    ]
+    return element(
+        "select",
+        none,
+        *listed,
+        name="weights-of-run",
+        data_action="edit",
+        data_field="weights",
+        aria_label="Begin with the backbone of a finished run",
+    )
+
+
+def _start_words(start: Start) -> str:
+    return start.title if start.roc_auc is None else f"{start.title}, ROC-AUC {start.roc_auc:.3f}"
 
 
 def _items(draft: Draft, name: str, choices: Choices) -> Markup:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from mammo_gui.evidence import Epoch
 from mammo_gui.markup import Markup, element, join
-from mammo_gui.training import Run, Screen
+from mammo_gui.runs import Run
+from mammo_gui.training import Screen
 from mammo_gui.views.chart import Axes, chart, line, rounded_up
 from mammo_gui.views.words import moment_words
 

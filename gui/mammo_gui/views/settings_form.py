@@ -21,8 +21,12 @@ def fields_html(
     problems: Mapping[str, str],
     path: str = "",
     choices: Choices | None = None,
+    beside: Mapping[str, Markup] | None = None,
 ) -> Markup:
-    """Controls for every field of ``kind`` that is one value, then its groups of fields, closed."""
+    """Controls for every field of ``kind`` that is one value, then its groups of fields, closed.
+
+    ``beside`` holds, by the name of a field, what else stands there.
+    """
     plain, groups = [], []
     for name, info in kind.model_fields.items():
         place = f"{path}{name}"
@@ -32,7 +36,8 @@ def fields_html(
             groups.append(group_html(_words(name), body, problems, place, info.description or ""))
         elif not _is_list_of_models(info.annotation):
             offered = (choices or {}).get(name, ())
-            plain.append(_field(name, place, info, values.get(name), problems.get(place, ""), offered))
+            control = join(_control(place, info.annotation, values.get(name), offered), (beside or {}).get(name))
+            plain.append(_field(name, info, control, problems.get(place, "")))
     return join(element("div", *plain, class_="fields"), *groups)
 
 
@@ -51,12 +56,12 @@ def group_html(title: str, body: Markup, problems: Mapping[str, str], path: str,
     )
 
 
-def _field(name: str, place: str, info: FieldInfo, value: Any, problem: str, offered: tuple[str, ...]) -> Markup:
+def _field(name: str, info: FieldInfo, control: Markup, problem: str) -> Markup:
     about = " ".join(filter(None, (info.description, _range(info))))
     return element(
         "label",
         element("span", _words(name), title=about),
-        _control(place, info.annotation, value, offered),
+        control,
         element("small", problem, class_="wrong") if problem else element("small", about, class_="help"),
         class_="entry bad" if problem else "entry",
     )

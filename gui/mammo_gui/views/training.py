@@ -9,7 +9,8 @@ import numpy as np
 from mammo_gui.evidence import Epoch
 from mammo_gui.live import Live, SubRun
 from mammo_gui.markup import Markup, element, join
-from mammo_gui.training import Screen, best_of
+from mammo_gui.runs import best_of
+from mammo_gui.training import Screen
 from mammo_gui.views.chart import Axes, Values, chart, line, rounded_up
 from mammo_gui.views.live import memory_words, now_html
 from mammo_gui.views.model_evidence import curves_html, phase_marks
