@@ -1,22 +1,19 @@
 """Finished runs that a recipe in the form may begin with."""
 
-import json
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
 import pytest
 
+from made_runs import GRAY, epoch, made_run, made_training
 from mammo_gui.draft import Draft, draft_of, typed
 from mammo_gui.starts import Start, is_own, starts_for
 from mammo_gui.views.recipe import form_html
 from mammo_train.jobs.asked import CompareAsked, TrainAsked
-from mammo_train.jobs.store import Job, Jobs
-from mammo_train.recipe import dump_recipe
-from mammo_train.run import CHECKPOINT, RECIPE, claimed
-from tiny_set import phase, tiny_recipe
-
-GRAY = tiny_recipe(phase("all"))
+from mammo_train.jobs.store import Jobs
+from mammo_train.recipe import Recipe, dump_recipe
+from mammo_train.run import CHECKPOINT, RECIPE
 
 
 @pytest.fixture
@@ -29,23 +26,13 @@ def draft() -> Draft:
     return draft_of("recipe", dump_recipe(GRAY))
 
 
-def made(folder: Path, backbone: str = "resnet10t", channels: int = 1) -> None:
-    """What a run leaves behind, as far as it is looked at here."""
-    recipe = GRAY.model_copy(
-        update={"architecture": GRAY.architecture.model_copy(update={"backbone": backbone, "in_channels": channels})}
-    )
-    with claimed(folder):
-        (folder / RECIPE).write_text(dump_recipe(recipe), encoding="utf-8")
-        (folder / CHECKPOINT).write_bytes(b"weights")
-        event = {"event": "epoch", "phase": "all", "epoch": 1, "roc_auc": 0.7125, "best": True}
-        (folder / "log.jsonl").write_text(json.dumps(event) + "\n", encoding="utf-8")
+EPOCH = epoch(1, roc_auc=0.7125)
 
 
-def trained(jobs: Jobs, title: str, **network: object) -> Job:
-    job = jobs.add(title, TrainAsked(data="/set", recipe=dump_recipe(GRAY)))
-    made(job.run, **network)
-    (job.folder / "status.json").write_bytes((job.run / "status.json").read_bytes())
-    return jobs.get(job.id)
+def network(backbone: str = "resnet10t", channels: int = 1) -> Recipe:
+    """A recipe of another network."""
+    changes = {"backbone": backbone, "in_channels": channels}
+    return GRAY.model_copy(update={"architecture": GRAY.architecture.model_copy(update=changes)})
 
 
 def titles(draft: Draft, jobs: Jobs) -> list[str]:
@@ -53,9 +40,9 @@ def titles(draft: Draft, jobs: Jobs) -> list[str]:
 
 
 def test_finished_runs_with_the_backbone_of_the_recipe_are_offered(jobs: Jobs, draft: Draft) -> None:
-    first = trained(jobs, "First")
-    trained(jobs, "Another network", backbone="resnet18")
-    trained(jobs, "In colour", channels=3)
+    first = made_training(jobs, "First", GRAY, [EPOCH])
+    made_training(jobs, "Another network", network(backbone="resnet18"))
+    made_training(jobs, "In colour", network(channels=3))
     assert starts_for(draft, jobs.all())[-1] == Start(first.run / CHECKPOINT, "First", 0.7125)
     assert titles(draft, jobs) == ["In colour", "First"]
     in_colour = typed(draft, "architecture.in_channels", "3")
@@ -65,18 +52,17 @@ def test_finished_runs_with_the_backbone_of_the_recipe_are_offered(jobs: Jobs, d
 
 def test_what_has_not_come_to_its_end_is_not_offered(jobs: Jobs, draft: Draft) -> None:
     jobs.add("Waits", TrainAsked(data="/set", recipe=dump_recipe(GRAY)))
-    (trained(jobs, "Lost").run / CHECKPOINT).unlink()
-    (trained(jobs, "Damaged").run / RECIPE).write_text("architecture = [")
-    job = trained(jobs, "Stopped")
-    status = json.loads((job.folder / "status.json").read_text())
-    (job.folder / "status.json").write_text(json.dumps({**status, "state": "stopped"}))
+    (made_training(jobs, "Lost").run / CHECKPOINT).unlink()
+    (made_training(jobs, "Damaged").run / RECIPE).write_text("architecture = [")
+    job = made_training(jobs, "Stopped", stopped="asked to by a person")
+    (job.run / CHECKPOINT).write_bytes(b"of an earlier time")
     assert titles(draft, jobs) == []
 
 
 def test_the_runs_of_a_comparison_are_offered_by_their_names(jobs: Jobs, draft: Draft) -> None:
     job = jobs.add("Study", CompareAsked(data="/set", plan=""))
     for name in ("a-seed0", "b-seed0"):
-        made(job.run / "runs" / name)
+        made_run(job.run / "runs" / name)
     (job.run / "runs" / "c-seed0").mkdir()
     assert titles(draft, jobs) == ["Study: b-seed0", "Study: a-seed0"]
     assert all(is_own(str(start.file), jobs.folder) for start in starts_for(draft, jobs.all()))
