@@ -19,9 +19,9 @@ from mammo_train.cluster.session import require_ray
 from mammo_train.jobs.asked import TrainAsked
 from mammo_train.jobs.queue import Queue
 from mammo_train.jobs.remote import GIVEN_UP, LOOK_SECONDS, SUBMITTED, look_after
-from mammo_train.jobs.store import Jobs, say
+from mammo_train.jobs.store import Jobs
 from mammo_train.recipe import dump_recipe
-from mammo_train.run import read_log
+from mammo_train.run import read_log, write_status
 from tiny_set import curve, phase, tiny_recipe, tiny_set
 
 ray = pytest.importorskip("ray")
@@ -175,7 +175,7 @@ def test_a_job_server_that_goes_away_ends_nothing_until_somebody_gives_the_job_u
     jobs = Jobs(tmp_path / "jobs")
     job = jobs.add("Away", TrainAsked(data=str(tmp_path / "set"), recipe=dump_recipe(RECIPE)), cluster=NOWHERE)
     (job.folder / SUBMITTED).write_text("mammo-away")
-    say(job.folder, "running", "")
+    write_status(job.folder, "running", "")
     look_after(jobs.get(job.id))
     found = jobs.get(job.id)
     assert found.state == "running"

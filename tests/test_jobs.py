@@ -19,10 +19,10 @@ from mammo_train.fit import fit
 from mammo_train.jobs import work as work_module
 from mammo_train.jobs.asked import PhantomAsked, PrepareAsked, TrainAsked
 from mammo_train.jobs.queue import Queue
-from mammo_train.jobs.store import DIED, Job, Jobs
+from mammo_train.jobs.store import DIED, OUTPUT, REBOOTED, Job, Jobs
 from mammo_train.prepared_set import open_prepared
 from mammo_train.recipe import Recipe, dump_recipe
-from mammo_train.run import STATUS, read_log, read_status
+from mammo_train.run import STATUS, read_log, read_status, write_status
 from mammo_train.split import make_split
 from tiny_set import phase, tiny_recipe, tiny_set
 
@@ -161,6 +161,26 @@ def test_another_process_of_the_same_number_is_not_the_job(jobs: Jobs, tmp_path:
     status["process_started"] = own.create_time()
     (job.folder / STATUS).write_text(json.dumps(status), encoding="utf-8")
     assert jobs.get(job.id).state == "running"
+
+
+def test_a_job_that_ran_when_the_machine_was_started_anew_is_told_apart_and_carried_on(
+    jobs: Jobs, tmp_path: Path
+) -> None:
+    job = train_job(jobs, tmp_path, slow_recipe(2))
+    (job.folder / OUTPUT).write_text("epoch 1 ...\n", encoding="utf-8")
+    # As the machine's last moment left it; the number and even the start are now those of a process that lives.
+    for folder in (job.folder, job.run):
+        folder.mkdir(exist_ok=True)
+        write_status(folder, "running", "")
+        status = read_status(folder)
+        assert status is not None
+        (folder / STATUS).write_text(status.model_copy(update={"boot": "an earlier one"}).model_dump_json())
+    died = jobs.get(job.id)
+    assert (died.state, died.reason) == ("died", REBOOTED)
+    assert jobs.output(job.id) == ("epoch 1 ...",), "its last words are still there"
+    jobs.resume(job.id)
+    assert jobs.get(job.id).state == "waiting"
+    assert wait_for(jobs, Queue(jobs, lambda: 1), job, ended).state == "finished"
 
 
 def test_what_was_wrong_is_told_in_the_commands_own_words(jobs: Jobs, tmp_path: Path) -> None:

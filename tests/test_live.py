@@ -9,10 +9,11 @@ import pytest
 from mammo_gui.live import live, sub_runs
 from mammo_gui.views.live import memory_words
 from mammo_train.jobs.asked import Asked, CompareAsked, PhantomAsked, PrepareAsked, TrainAsked
-from mammo_train.jobs.store import Job, Jobs, say
+from mammo_train.jobs.store import Job, Jobs
 from mammo_train.memory import GpuMemory, Memory
 from mammo_train.progress_file import PROGRESS, Pace, Progressed, Step
 from mammo_train.recipe import dump_recipe
+from mammo_train.run import write_status
 from tiny_set import phase, tiny_recipe
 
 GIB = 1 << 30
@@ -33,7 +34,7 @@ def log(run: Path, *events: dict[str, object]) -> None:
 def running(jobs: Jobs, *, cluster: str = "") -> Job:
     asked = TrainAsked(data="/set", recipe=dump_recipe(tiny_recipe(phase("all"))))
     job = jobs.add("x", asked, cluster=cluster, workers=4)
-    say(job.folder, "running", "")
+    write_status(job.folder, "running", "")
     return jobs.get(job.id)
 
 
@@ -74,7 +75,7 @@ def test_a_job_of_a_cluster_holds_what_it_said_last(jobs: Jobs) -> None:
     first, second = ({"event": "epoch", "memory": held.model_dump()} for held in (HELD, later))
     log(job.run, first, {"event": "resume", "device": "cuda:1"}, second, {"event": "note", "text": "x"})
     assert (live(job, ()).memory, live(job, ()).device) == (later, "cuda:1")
-    say(job.folder, "stopped", "asked to by a person")
+    write_status(job.folder, "stopped", "asked to by a person")
     assert live(jobs.get(job.id), ()).memory is None
 
 
@@ -91,7 +92,7 @@ def test_the_runs_of_a_comparison_say_what_they_hold_while_they_run(jobs: Jobs) 
     job = jobs.add("x", CompareAsked(data="/set", plan=""))
     for name, state in (("a", "running"), ("b", "stopped")):
         log(job.run / "runs" / name, {"event": "epoch", "phase": "p", "epoch": 1, "memory": HELD.model_dump()})
-        say(job.run / "runs" / name, state, "")
+        write_status(job.run / "runs" / name, state, "")
     assert [(run.name, run.memory) for run in sub_runs(job)] == [("a", HELD), ("b", None)]
 
 
@@ -101,7 +102,7 @@ PREPARE = PrepareAsked(source="folder", folder="/source", out="/set")
 @pytest.mark.parametrize("asked", [CompareAsked(data="/set", plan=""), PREPARE, PhantomAsked(out="/set")])
 def test_the_time_left_of_what_is_counted_is_that_of_the_whole(jobs: Jobs, asked: Asked) -> None:
     job = jobs.add("x", asked)
-    say(job.folder, "running", "")
+    write_status(job.folder, "running", "")
     now = time.time()
     # 2 of 5 in 200 s, one of them from before: 200 s each, of which 50 have passed.
     paced = Step(what="Runs", done=2, total=5, pace=Pace(begun=1, seconds=200, changed=now - 50))
@@ -109,8 +110,8 @@ def test_the_time_left_of_what_is_counted_is_that_of_the_whole(jobs: Jobs, asked
     (job.folder / PROGRESS).write_text(Progressed(steps=(paced, part)).model_dump_json())
     left = live(jobs.get(job.id), ()).left
     assert left == pytest.approx(550, abs=20)
-    say(job.folder, "stopped", "")
+    write_status(job.folder, "stopped", "")
     assert live(jobs.get(job.id), ()).left is None
     jobs.resume(job.id)
-    say(job.folder, "running", "")
+    write_status(job.folder, "running", "")
     assert live(jobs.get(job.id), ()).steps == (), "what an earlier process said is over"

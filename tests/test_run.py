@@ -24,6 +24,7 @@ from mammo_train.run import (
     refuse_live,
     request_stop,
     stopped_by,
+    was_before_boot,
 )
 
 _HOLDER = """
@@ -73,6 +74,19 @@ def test_a_pid_that_belongs_to_another_process_by_now_is_not_live() -> None:
     gone = Status(state="running", pid=2**22 + 1, process_started=1.0, changed="")
     assert not is_live(mine)
     assert not is_live(gone)
+
+
+def test_a_process_of_an_earlier_boot_is_not_live_though_pid_and_start_are_those_of_another(tmp_path: Path) -> None:
+    with claimed(tmp_path):
+        mine = _status(tmp_path)
+    mine = mine.model_copy(update={"state": "running"})
+    assert is_live(mine)
+    earlier = mine.model_copy(update={"boot": "11111111-2222-3333-4444-555555555555"})
+    assert not is_live(earlier)
+    assert was_before_boot(earlier)
+    assert is_live(mine.model_copy(update={"boot": ""})), "written where no boot has a name"
+    if sys.platform == "linux":
+        assert mine.boot == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def test_a_second_process_is_refused_by_name_and_a_killed_one_leaves_no_lock(tmp_path: Path) -> None:

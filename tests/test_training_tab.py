@@ -20,10 +20,10 @@ from mammo_gui.views.training import job_html, jobs_html
 from mammo_train.cli import app
 from mammo_train.fit import fit
 from mammo_train.jobs.asked import CompareAsked, TrainAsked
-from mammo_train.jobs.store import Jobs, say
+from mammo_train.jobs.store import Jobs
 from mammo_train.plan import dump_plan, load_plan
 from mammo_train.recipe import dump_recipe
-from mammo_train.run import CHECKPOINT, RECIPE, STATUS, read_status
+from mammo_train.run import CHECKPOINT, RECIPE, STATUS, read_status, write_status
 from mammo_train.split import make_split
 from mammo_train.toml_settings import write_toml
 from tiny_set import phase, tiny_recipe, tiny_set
@@ -131,7 +131,7 @@ def test_curves_states_and_the_checkpoint_of_a_run(training: Training, desk: Des
         training.adopt(job.id)
     data = training.sets.open(desk.data)
     fit(RECIPE_OF_TWO, data, make_split(data.table, RECIPE_OF_TWO.split), job.run)
-    say(job.folder, "running", "")
+    write_status(job.folder, "running", "")
     screen = training.screen(Desk(data=desk.data, draft=desk.draft, job=job.id))
     assert [epoch.epoch for epoch in screen.epochs] == [1, 2, 3, 4]
     html = job_html(screen)
@@ -148,7 +148,7 @@ def test_curves_states_and_the_checkpoint_of_a_run(training: Training, desk: Des
     finished = read_status(job.run).model_copy(update={"state": "finished"})
     (job.folder / STATUS).write_text(finished.model_dump_json())
     assert f'data-opens="{entry.sha256}"' in job_html(training.screen(replace(desk, job=job.id)))
-    say(job.folder, "failed", "disk: is full: free some space, then carry the job on")
+    write_status(job.folder, "failed", "disk: is full: free some space, then carry the job on")
     screen = training.screen(Desk(data=desk.data, draft=desk.draft, job=job.id))
     assert "disk: is full" in job_html(screen)
     assert 'data-action="resume"' in job_html(screen)
@@ -262,7 +262,7 @@ def test_the_time_of_a_recipe_is_measured_as_a_job(training: Training, desk: Des
     job = training.estimate(desk)
     assert training.screen(desk).phases[0].seconds is None
     assert CliRunner().invoke(app, list(job.command[1:])).exit_code == 0
-    say(job.folder, "running", "")
+    write_status(job.folder, "running", "")
     status = read_status(job.folder).model_copy(update={"state": "finished"})
     (job.folder / STATUS).write_text(status.model_dump_json())
     assert all(phase.seconds > 0 for phase in training.screen(desk).phases)

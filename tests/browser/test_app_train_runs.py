@@ -10,10 +10,10 @@ from app_server import AppServer, app_server
 from made_runs import GRAY, epoch, made_training
 from mammo_core.library import Library
 from mammo_train.jobs.asked import PhantomAsked
-from mammo_train.jobs.store import JOB, Jobs, say
+from mammo_train.jobs.store import JOB, OUTPUT, Jobs
 from mammo_train.memory import GpuMemory, Memory
 from mammo_train.progress_file import PROGRESS, Pace, Progressed, Step
-from mammo_train.run import CHECKPOINT
+from mammo_train.run import CHECKPOINT, STATUS, read_status, write_status
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -156,14 +156,14 @@ def test_time_left_and_memory_are_said_of_what_runs(train: "Page", server: AppSe
     held = Memory(resident=2 * GIB, peak=4 * GIB, total=24 * GIB, gpu=gpu, processes=2)
     job = made_training(jobs, "On a cluster", GRAY, [epoch(1, memory=held.model_dump())], stopped="x")
     (job.folder / JOB).write_text(job.record.model_copy(update={"cluster": NOWHERE}).model_dump_json())
-    say(job.folder, "running", "")
+    write_status(job.folder, "running", "")
     train.locator("#jobs button", has_text="On a cluster").click()
     told = "2.0 of 24 GiB, at most 4.0; GPU 12 of 80 GiB, at most 3.0 for its own tensors; of the first of 2 processes"
     train.locator("#job-now dd", has_text=told).wait_for()
-    say(job.folder, "stopped", "")
+    write_status(job.folder, "stopped", "")
 
     counted = jobs.add("Many phantoms", PhantomAsked(out="/nowhere"))
-    say(counted.folder, "running", "")
+    write_status(counted.folder, "running", "")
     # 3 of 9 in a quarter of an hour, one of them from before; nothing was done for so long that one more is due.
     pace = Pace(begun=1, seconds=900, changed=0)
     step = Step(what="phantom exams", done=3, total=9, pace=pace)
@@ -171,4 +171,24 @@ def test_time_left_and_memory_are_said_of_what_runs(train: "Page", server: AppSe
     train.locator("#jobs button", has_text="Many phantoms").click()
     train.locator("#job-now dd", has_text="about 38 min").wait_for()
     train.locator("#job-now dd", has_text="phantom exams, 3 of 9").wait_for()
-    say(counted.folder, "stopped", "")
+    write_status(counted.folder, "stopped", "")
+
+
+def test_a_job_from_before_the_machine_was_started_anew_is_shown_as_died_and_carried_on(
+    train: "Page", server: AppServer
+) -> None:
+    jobs = Jobs(server.library / "jobs")
+    job = made_training(jobs, "Before", GRAY, [epoch(1)], stopped="x")
+    (job.folder / OUTPUT).write_text("epoch   1 all: loss 0.6931\nits last line\n", encoding="utf-8")
+    # Its number is that of a process which lives.
+    write_status(job.folder, "running", "")
+    status = read_status(job.folder)
+    assert status is not None
+    (job.folder / STATUS).write_text(status.model_copy(update={"boot": "an earlier one"}).model_dump_json())
+    train.locator("#jobs button", has_text="Before").locator(".status:text-is('died')").wait_for()
+    train.locator("#jobs button", has_text="Before").click()
+    train.locator("#train-job header", has_text="The machine was switched off or started anew while it ran.").wait_for()
+    assert train.locator("#job-output").inner_text().splitlines()[-1] == "its last line"
+    train.locator("#train-job").get_by_role("button", name="Carry on").click()
+    train.locator("#jobs button", has_text="Before").locator(".status:text-is('waiting')").wait_for()
+    jobs.stop(job.id)

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from types import FrameType
 from typing import IO, Literal
@@ -36,6 +37,8 @@ VALIDATION = "validation.csv"
 VALIDATION_IMAGES = "validation_images.csv"
 
 State = Literal["running", "finished", "stopped", "failed"]
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+"""Linux: a name that is made at every start of the machine."""
 _SAME_START = 1.0
 """Seconds by which two readings of one process's start may differ (the clock's rounding)."""
 
@@ -49,6 +52,11 @@ class Status(Settings):
     """Process that works, or worked, in the folder."""
     process_started: float
     """Its start in seconds since 1970: a pid alone may belong to another process by now."""
+    boot: str = ""
+    """The machine's name of the boot that the process belongs to; empty where it gives none.
+
+    A clock that begins anew with the machine may give another process the same start.
+    """
     reason: str = ""
     """Why it ended, in words; empty while it runs."""
     changed: str
@@ -79,8 +87,8 @@ def read_status(folder: Path) -> Status | None:
 
 
 def is_live(status: Status) -> bool:
-    """Whether the process that wrote "running" still exists: pid and start time both match."""
-    if status.state != "running":
+    """Whether the process that wrote "running" still exists: boot, pid and start time all match."""
+    if status.state != "running" or was_before_boot(status):
         return False
     try:
         process = psutil.Process(status.pid)
@@ -88,6 +96,11 @@ def is_live(status: Status) -> bool:
         return abs(started - status.process_started) <= _SAME_START and process.status() != psutil.STATUS_ZOMBIE
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False
+
+
+def was_before_boot(status: Status) -> bool:
+    """Whether the machine was started anew since a status was written, as far as it is known."""
+    return bool(status.boot) and status.boot != _boot()
 
 
 def request_stop(folder: Path) -> None:
@@ -100,6 +113,20 @@ def refuse_live(folder: Path) -> None:
     status = read_status(folder)
     if status is not None and is_live(status):
         raise _in_use(folder)
+
+
+def write_status(folder: Path, state: State, reason: str, pid: int | None = None) -> None:
+    """Replace the status on behalf of process ``pid``, by default this one."""
+    process = psutil.Process(pid)
+    status = Status(
+        state=state,
+        pid=process.pid,
+        process_started=process.create_time(),
+        boot=_boot(),
+        reason=reason,
+        changed=_now(),
+    )
+    write_atomic(folder / STATUS, (status.model_dump_json(indent=1) + "\n").encode())
 
 
 @contextmanager
@@ -115,19 +142,21 @@ def claimed(folder: Path) -> Iterator[None]:
         if not locked(lock):
             raise _in_use(folder)
         (folder / STOP).unlink(missing_ok=True)
-        _say(folder, "running", "")
+        write_status(folder, "running", "")
         try:
             yield
         except Stopped as stopped:
-            _say(folder, "stopped", stopped.reason)
+            write_status(folder, "stopped", stopped.reason)
             raise
         except KeyboardInterrupt:
-            _say(folder, "stopped", "interrupted at the keyboard")
+            write_status(folder, "stopped", "interrupted at the keyboard")
             raise
         except BaseException as error:
-            _say(folder, "failed", str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}")
+            write_status(
+                folder, "failed", str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+            )
             raise
-        _say(folder, "finished", "every phase is done")
+        write_status(folder, "finished", "every phase is done")
 
 
 class Log:
@@ -221,10 +250,12 @@ def listening(folder: Path) -> Iterator[StopRequest]:
             signal.signal(number, handler)
 
 
-def _say(folder: Path, state: State, reason: str) -> None:
-    process = psutil.Process()
-    status = Status(state=state, pid=process.pid, process_started=process.create_time(), reason=reason, changed=_now())
-    write_atomic(folder / STATUS, (status.model_dump_json(indent=1) + "\n").encode())
+@lru_cache(maxsize=1)
+def _boot() -> str:
+    try:
+        return _BOOT.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def _in_use(folder: Path) -> InputError:

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 from mammo_core.errors import InputError
 from mammo_train.jobs.remote import look_after
-from mammo_train.jobs.store import OUTPUT, Job, Jobs, say
-from mammo_train.run import locked
+from mammo_train.jobs.store import OUTPUT, Job, Jobs
+from mammo_train.run import locked, write_status
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Queue:
             _start(job)
         except OSError as error:
             logger.exception("job %s could not be started", job.id)
-            say(job.folder, "failed", f"its process could not be started: {error.strerror}")
+            write_status(job.folder, "failed", f"its process could not be started: {error.strerror}")
 
     def _run(self) -> None:
         while not self._over.wait(_POLL_SECONDS):
@@ -88,6 +88,6 @@ def _start(job: Job) -> None:
             creationflags=flags,
         )
     # At once, and not when it has imported all it needs: nobody else may start it meanwhile.
-    say(job.folder, "running", "", child.pid)
+    write_status(job.folder, "running", "", child.pid)
     # Somebody must take its end in as long as we are here, or it stays in the list of processes.
     threading.Thread(target=child.wait, name=f"job-{job.id}", daemon=True).start()

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from mammo_core.errors import InputError
 from mammo_core.files import write_atomic
 from mammo_train.cluster.session import require_ray
-from mammo_train.jobs.store import TROUBLE, Job, say
-from mammo_train.run import read_status
+from mammo_train.jobs.store import TROUBLE, Job
+from mammo_train.run import read_status, write_status
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def look_after(job: Job) -> None:
     A job server that is away for a while ends nothing that runs: the trouble is written down, and goes with it.
     """
     if job.state == "waiting":
-        _with_words(job, _submit, lambda reason: say(job.folder, "failed", reason))
+        _with_words(job, _submit, lambda reason: write_status(job.folder, "failed", reason))
     elif job.state in ("running", "stopping") and time.monotonic() - _looked.get(job.id, -LOOK_SECONDS) >= LOOK_SECONDS:
         _looked[job.id] = time.monotonic()
         if _with_words(job, _check, lambda reason: _away(job, reason)):
@@ -42,7 +42,7 @@ def look_after(job: Job) -> None:
 
 def _away(job: Job, reason: str) -> None:
     if job.state == "stopping":
-        say(job.folder, "stopped", GIVEN_UP)
+        write_status(job.folder, "stopped", GIVEN_UP)
     else:
         write_atomic(job.folder / TROUBLE, reason.encode())
 
@@ -71,7 +71,7 @@ def _submit(job: Job) -> None:
     command = shlex.join([sys.executable, "-m", "mammo_train.jobs.work", str(job.folder), ELSEWHERE])
     # Both before it is handed over: whatever happens now, it is asked after under its name.
     write_atomic(job.folder / SUBMITTED, name.encode())
-    say(job.folder, "running", "")
+    write_status(job.folder, "running", "")
     environment = {"PYTHONUNBUFFERED": "1", "COLUMNS": "120", "TERM": "dumb"}
     client.submit_job(entrypoint=command, submission_id=name, runtime_env={"env_vars": environment})
 
@@ -89,11 +89,13 @@ def _check(job: Job) -> None:
     if status is None or status.state != "running":
         return
     if found is None:
-        say(
+        write_status(
             job.folder,
             "failed",
             f"the job server {job.record.cluster} knows nothing of it: the cluster was started anew",
         )
         return
     said = (found.message or "").strip().splitlines()
-    say(job.folder, "failed", f"the cluster ended it ({found.status}): {said[-1][:200] if said else 'no word'}")
+    write_status(
+        job.folder, "failed", f"the cluster ended it ({found.status}): {said[-1][:200] if said else 'no word'}"
+    )

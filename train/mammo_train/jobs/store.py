@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-import psutil
 from pydantic import Field, ValidationError
 
 from mammo_core.errors import InputError
@@ -23,7 +22,7 @@ from mammo_core.settings import Settings
 from mammo_train.cluster.session import require_ray
 from mammo_train.jobs.asked import RUN, Asked, check_words
 from mammo_train.progress_file import PROGRESS
-from mammo_train.run import STATUS, STOP, Status, is_live, read_status, request_stop
+from mammo_train.run import STATUS, STOP, is_live, read_status, request_stop, was_before_boot, write_status
 
 JOB, OUTPUT, SETTINGS = "job.json", "output.log", "settings.json"
 TROUBLE = "trouble.txt"
@@ -34,6 +33,7 @@ _TAIL_BYTES = 64_000
 State = Literal["waiting", "running", "stopping", "finished", "stopped", "failed", "died"]
 ENDED: tuple[State, ...] = ("finished", "stopped", "failed", "died")
 DIED = "its process ended without a word: it was killed, ran out of memory, or the machine was switched off"
+REBOOTED = "the machine was switched off or started anew while it ran"
 
 
 class Record(Settings):
@@ -164,7 +164,7 @@ class Jobs:
         """Let a job end after the batch in hand, or take it out of the queue."""
         job = self.get(job_id)
         if job.state == "waiting":
-            say(job.folder, "stopped", "taken out of the queue")
+            write_status(job.folder, "stopped", "taken out of the queue")
         elif not job.ended:
             request_stop(job.folder)
 
@@ -211,14 +211,6 @@ class Jobs:
         write_atomic(self.folder / job_id / JOB, record.model_dump_json(indent=1).encode())
 
 
-def say(folder: Path, state: Literal["running", "stopped", "failed"], reason: str, pid: int | None = None) -> None:
-    """Write a job's status on behalf of process ``pid``, by default this one."""
-    process = psutil.Process(pid)
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    status = Status(state=state, pid=process.pid, process_started=process.create_time(), reason=reason, changed=now)
-    write_atomic(folder / STATUS, (status.model_dump_json(indent=1) + "\n").encode())
-
-
 def _standing(folder: Path, *, elsewhere: bool) -> tuple[State, str, str]:
     """State, reason and time; a process ``elsewhere`` cannot be looked for here (see `mammo_train.jobs.remote`)."""
     try:
@@ -230,7 +222,7 @@ def _standing(folder: Path, *, elsewhere: bool) -> tuple[State, str, str]:
     if status.state != "running":
         return status.state, status.reason, status.changed
     if not elsewhere and not is_live(status):
-        return "died", DIED, status.changed
+        return "died", REBOOTED if was_before_boot(status) else DIED, status.changed
     trouble = (folder / TROUBLE).read_text(encoding="utf-8") if elsewhere and (folder / TROUBLE).exists() else ""
     return ("stopping" if (folder / STOP).exists() else "running"), trouble, status.changed
 
