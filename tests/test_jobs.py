@@ -219,8 +219,14 @@ def test_preparing_is_stopped_at_once_and_carried_on(jobs: Jobs, tmp_path: Path)
     job = jobs.add("x", phantoms(tmp_path, studies=400))
     queue = Queue(jobs, lambda: 1)
     wait_for(jobs, queue, job, lambda now: now.state == "running" and (tmp_path / "set").exists())
+    status = read_status(job.folder)
+    assert status is not None
+    process = psutil.Process(status.pid)
+    workers = process.children(recursive=True)
     jobs.stop(job.id)
     assert wait_for(jobs, queue, job, ended).state == "stopped"
+    psutil.wait_procs([process, *workers], timeout=PATIENCE)
+    assert len(list((tmp_path / "set" / "truth").glob("*"))) < 100, "nobody makes the rest of the 400 behind its back"
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -94,10 +95,12 @@ def write_set(
     done = studies - len(missing)
     if progress:
         progress(done, studies)
-    for _ in _each(partial(_write_one, settings, seed, form, plain, out), missing, workers):
-        done += 1
-        if progress:
-            progress(done, studies)
+    # Closed here: an interruption between two exams would leave the processes to finish all of them.
+    with closing(_each(partial(_write_one, settings, seed, form, plain, out), missing, workers)) as made:
+        for _ in made:
+            done += 1
+            if progress:
+                progress(done, studies)
     if form == "prepared":
         _write_table(_record(settings, plain, seed), out, studies, seed)
 
@@ -139,7 +142,7 @@ def _claim(out: Path, settings: PhantomSettings, seed: int) -> None:
         raise InputError(str(path), f"was made from {json.dumps(found)}; expected {expected}")
 
 
-def _each(work: Callable[[int], None], indices: list[int], workers: int | None) -> Iterator[None]:
+def _each(work: Callable[[int], None], indices: list[int], workers: int | None) -> Generator[None]:
     """Run ``work`` on every index; one worker stays in this process. Interrupted, it drops what is not begun."""
     processes = min(workers or os.cpu_count() or 1, len(indices))
     if processes <= 1:
@@ -147,12 +150,13 @@ def _each(work: Callable[[int], None], indices: list[int], workers: int | None) 
         return
     # Started afresh, not forked: the same on every system, and no locks are copied from a process with threads.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_start_worker) as pool:
-        try:
-            for finished in as_completed([pool.submit(work, index) for index in indices]):
-                yield finished.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start_worker)
+    try:
+        for finished in as_completed([pool.submit(work, index) for index in indices]):
+            yield finished.result()
+    finally:
+        # Once: leaving a `with` would take the cancelling back.
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _start_worker() -> None:
