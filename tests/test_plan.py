@@ -4,7 +4,7 @@ import pytest
 
 from mammo_core.errors import InputError
 from mammo_train.plan import Budget, Plan, bundled_plans, dump_plan, load_plan
-from mammo_train.recipe import load_recipe
+from mammo_train.recipe import dump_recipe, load_recipe
 
 SMALL = """
 name = "small"
@@ -95,3 +95,14 @@ def test_the_study_plan_is_two_by_two_and_a_control():
         *(("progressive", "single_stage"), ("progressive_warmup", "warmup")),
         ("warmup", "natural_warmup"),
     }
+
+
+def test_recipes_beside_a_plan_are_found_from_anywhere(tmp_path, monkeypatch):
+    folder = tmp_path / "study"
+    (folder / "recipes").mkdir(parents=True)
+    (folder / "recipes" / "mine.toml").write_text(dump_recipe(load_recipe("single_stage", ["name=mine"])))
+    (folder / "plan.toml").write_text(SMALL.replace('recipe = "single_stage"', 'recipe = "recipes/mine.toml"'))
+    monkeypatch.chdir(tmp_path)
+    mine, bundled = load_plan("study/plan.toml").arms
+    assert load_recipe(mine.recipe).name == "mine"
+    assert bundled.recipe == "warmup_then_full"

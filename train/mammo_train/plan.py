@@ -25,7 +25,7 @@ class Arm(Settings):
     about: str = ""
     """What it tries, in a sentence."""
     recipe: str = Field(min_length=1)
-    """Bundled recipe, or a TOML file."""
+    """Bundled recipe, or a TOML file; its path is looked for from the plan's folder first."""
     overrides: tuple[str, ...] = ()
     """What is changed in it, as `mammo train --set` takes it: "phases.0.epochs=2"."""
 
@@ -118,7 +118,15 @@ def load_plan(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Plan:
 
     Raises InputError naming the file or the key, the field, the value and what is expected.
     """
-    return read_toml(Plan, find_bundled("plans", name_or_path, "plan"), overrides)
+    file = find_bundled("plans", name_or_path, "plan")
+    plan = read_toml(Plan, file, overrides)
+    return plan.model_copy(update={"arms": tuple(_found_beside(arm, file.parent) for arm in plan.arms)})
+
+
+def _found_beside(arm: Arm, folder: Path) -> Arm:
+    """Give the arm the path of its recipe, where that lies beside the plan: plan and recipes can be moved together."""
+    beside = folder / arm.recipe
+    return arm.model_copy(update={"recipe": str(beside)}) if beside.is_file() else arm
 
 
 def dump_plan(plan: Plan) -> str:
