@@ -52,8 +52,12 @@ def read(server: AppServer, page: "Page") -> "Page":
 
 
 def pick(page: "Page", patient: str) -> None:
-    page.locator("#worklist tr", has_text=patient).click()
+    """Open an exam and wait for all of it: its name and the form for a call are redrawn one after the other."""
+    row = page.locator("#worklist tr", has_text=patient)
+    study = row.get_attribute("data-study")
+    row.click()
     page.wait_for_function(TITLE, arg=patient)
+    page.wait_for_selector(f'#call form[data-study="{study}"]')
 
 
 def test_a_clicked_row_stays_where_it_is_and_the_arrow_keys_go_on_from_it(read: "Page") -> None:
@@ -73,6 +77,11 @@ def test_a_clicked_row_stays_where_it_is_and_the_arrow_keys_go_on_from_it(read: 
     read.wait_for_function(TITLE, arg="P14")
 
 
+def wait_typed(page: "Page", text: str) -> None:
+    """Wait until the call form holds this text: it is filled after the exam's name is on screen."""
+    page.wait_for_function("(text) => document.querySelector('#call textarea')?.value === text", arg=text)
+
+
 def test_a_typed_call_outlives_other_exams_other_windows_and_a_reload(
     read: "Page", server: AppServer, page_log: "PageLog"
 ) -> None:
@@ -81,25 +90,25 @@ def test_a_typed_call_outlives_other_exams_other_windows_and_a_reload(
     read.locator("#call").get_by_text("Recall", exact=True).nth(1).click()
     read.fill("#call textarea", "spiculated")
     pick(read, "P01")
-    assert read.input_value("#call textarea") == ""
+    wait_typed(read, "")
     pick(read, "P00")
-    assert read.input_value("#call textarea") == "spiculated"
+    wait_typed(read, "spiculated")
     other = read.context.new_page()
     open_app(other, server, read.url.removeprefix(server.url))
     other.wait_for_selector("#call textarea")
-    assert other.input_value("#call textarea") == ""
+    wait_typed(other, "")
     other.locator("#call").get_by_text("No recall").nth(1).click()
     other.click("#call button.primary")
     read.wait_for_selector("#call .history li")
-    assert read.input_value("#call textarea") == "spiculated"
+    wait_typed(read, "spiculated")
     other.close()
     read.once("dialog", lambda dialog: dialog.accept())
     read.reload()
     read.wait_for_selector("#call textarea")
-    assert read.input_value("#call textarea") == "spiculated"
+    wait_typed(read, "spiculated")
     read.click("#call button.primary")
     read.wait_for_function("document.querySelectorAll('#call .history li').length === 2")
-    assert read.input_value("#call textarea") == ""
+    wait_typed(read, "")
     with server.opened() as library:
         reads = next(library.study(line.id) for line in library.worklist() if line.patient_id == "P00").reads
     assert [record.call.note for record in reads] == ["", "spiculated"]
