@@ -120,6 +120,8 @@ def test_a_network_that_cannot_be_is_said_beside_its_field() -> None:
     none = typed(draft, "architecture.backbone", "resnet999")
     assert (none.recipe, list(none.problems)) == (None, ["architecture.backbone"])
     assert "has no model 'resnet999'" in unescape(form_html(none, (), ()))
+    small = typed(typed(draft, "architecture.backbone", "shvit_s1"), "architecture.stages", "4")
+    assert (small.recipe, small.problems) == (None, {"architecture.stages": "is 4, but SHViT has not so many"})
     deep = typed(draft, "phases.1.trained", "9")
     assert (deep.recipe, list(deep.problems)) == (None, ["phases.1.trained"])
     assert "resnet101 has 6 groups (stem, stage1, stage2, stage3, stage4, head)" in form_html(deep, (), ())

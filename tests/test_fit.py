@@ -18,6 +18,7 @@ import mammo_train.training
 from mammo_core.calibration import sigmoid
 from mammo_core.checkpoint import load_checkpoint, model_of
 from mammo_core.errors import InputError
+from mammo_core.model import Architecture
 from mammo_core.phases import Augmentation
 from mammo_train.fit import fit
 from mammo_train.memory import Memory
@@ -264,8 +265,12 @@ def test_an_input_batch_is_what_the_model_sees(data: PreparedSet) -> None:
     assert batch.shape == (2, 1, 64, 64)
     wanted = (data.image(2).astype(np.float32) / 255 - 0.25) / 0.25
     assert batch[0, 0].numpy() == pytest.approx(wanted, abs=1e-6)
-    with torch.inference_mode():
-        assert mammo_train.scoring.batch_of(inputs) == 1024
+
+
+def test_pictures_that_are_looked_at_enlarged_take_as_much_memory_as_large_ones() -> None:
+    inputs = tiny_recipe(phase("head")).inputs(INPUTS)
+    sizes = [mammo_train.scoring.batch_of(inputs, Architecture(enlarge=factor)) for factor in (1, 2, 4)]
+    assert sizes == [1024, 256, 64]
 
 
 def test_the_status_is_json_for_others_to_read(data: PreparedSet, tmp_path: Path) -> None:

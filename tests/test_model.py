@@ -1,6 +1,7 @@
 """Backbone, pooling and head: built, grouped, and started from a local file of published weights."""
 
 import math
+import re
 
 import pytest
 import timm
@@ -189,3 +190,13 @@ def test_a_network_says_what_it_is():
         built.in_words
         == "resnet18, its last 4 stages, pictures enlarged 1.5 times, averaged over the breast, one logit"
     )
+
+
+@pytest.mark.parametrize("stages", [1, 4])
+def test_a_network_that_makes_no_feature_map_or_too_few_is_said(stages):
+    words = {
+        1: "backbone: timm's 'efficientvim_m1' gives list from 128 px",
+        4: "stages: is 4, but EfficientViM has not",
+    }
+    with pytest.raises(InputError, match=re.escape(words[stages])):
+        build_model(Architecture(backbone="efficientvim_m1", stages=stages), device="meta")

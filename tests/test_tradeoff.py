@@ -171,6 +171,16 @@ def test_the_histogram_holds_every_case(cases: Cases, tradeoff: Tradeoff) -> Non
     assert found.positive[3] == inside.sum()
 
 
+@pytest.mark.parametrize(("highest", "end"), [(0.9, 1.0), (0.5, 0.5), (0.061, 0.1), (0.001, 0.01), (3.0, 3.0)])
+def test_the_histogram_reaches_as_far_as_the_scores(highest: float, end: float) -> None:
+    scores = np.linspace(highest / 50, highest, 50)
+    cases = Cases(scores, np.arange(50) >= 25, tuple(map(str, range(50))), "breast", "")
+    found = Tradeoff(cases, draws=20).histogram()
+    assert found.edges[-1] == end
+    assert found.positive.sum() + found.negative.sum() == 50
+    assert np.count_nonzero(found.positive + found.negative) >= min(20, highest / end * 40)
+
+
 def test_few_cases_are_warned_about() -> None:
     cases = Cases(np.linspace(0, 1, 20), np.arange(20) >= 17, tuple(map(str, range(20))), "breast", "")
     assert Tradeoff(cases, draws=20).warnings == ("Only 3 positive breasts: the intervals tell little.",)

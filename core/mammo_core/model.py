@@ -278,10 +278,13 @@ def _feature_channels(architecture: Architecture) -> int:
     except (RuntimeError, AssertionError, TypeError, ValueError, NotImplementedError) as error:
         reason = f"timm's {name!r} cannot be used here: {_first_line(error)}"
         raise InputError("backbone", reason) from None
-    if found.ndim != 4 or not 1 < found.shape[2] == found.shape[3] < _PROBE or not grouped:
-        reason = f"timm's {name!r} gives {list(found.shape)} from {_PROBE} px, not a feature map (N, K, h, w)"
+    # Some of timm's networks answer with a list of maps.
+    shape = tuple(found.shape) if isinstance(found, Tensor) else ()
+    if len(shape) != 4 or not 1 < shape[2] == shape[3] < _PROBE or not grouped:
+        given = list(shape) or type(found).__name__
+        reason = f"timm's {name!r} gives {given} from {_PROBE} px, not a feature map (N, K, h, w)"
         raise InputError("backbone", reason)
-    return int(found.shape[1])
+    return int(shape[1])
 
 
 def _names(config: Mapping[str, object], key: str) -> tuple[str, ...]:

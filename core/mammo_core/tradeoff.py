@@ -32,6 +32,8 @@ GRID = 201
 """Points of a curve and its band."""
 FEW = 10
 """Cases of a class below which its figures are said to be unsure."""
+_TOPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""Where the axis of a histogram of scores in [0, 1] may end."""
 
 
 @dataclass(frozen=True)
@@ -188,9 +190,15 @@ class Tradeoff:
         return drawn["sensitivity"], drawn["specificity"]
 
     def histogram(self, bins: int = 40) -> Histogram:
-        """Count the scores of each class."""
+        """Count the scores of each class.
+
+        Scores in [0, 1] are counted from 0 to a round number above them all: a model that is calibrated for a rare
+        cancer has all of them near 0, and bars over the whole range would be one.
+        """
         scores, labels = self.cases.scores, self.cases.labels
-        span = (0.0, 1.0) if scores.min() >= 0 and scores.max() <= 1 else (float(scores.min()), float(scores.max()))
+        span = (float(scores.min()), float(scores.max()))
+        if span[0] >= 0 and span[1] <= 1:
+            span = (0.0, min(top for top in _TOPS if top >= span[1]))
         positive, edges = np.histogram(scores[labels], bins, span)
         negative, _ = np.histogram(scores[~labels], bins, span)
         return Histogram(edges, positive, negative)

@@ -37,7 +37,7 @@ def network_problems(recipe: "Recipe") -> dict[str, str]:
     try:
         model = _shape(recipe.architecture)
     except InputError as error:
-        return {"architecture.backbone": error.reason}
+        return {f"architecture.{error.subject}": error.reason}
     problems = {}
     for number, phase in enumerate(recipe.phases):
         try:

@@ -52,6 +52,7 @@ class Activations:
         self._phase = phase
         self._copies = kept_variants(phase)
         self._slots = np.empty(0, np.intp)
+        self._pictures_at_once = batch_of(source.inputs, model.architecture)
         self._kept_on = torch.device("cpu")
         self._training = torch.empty(0)
         self._validation = torch.empty(0)
@@ -94,7 +95,7 @@ class Activations:
 
     def validation(self, done: Callable[[int, int], None]) -> NDArray[np.float64]:
         """Logits of the validation rows, by every process for itself: they are quick."""
-        size = _TABLE_BATCH if self._validation[0].numel() < _TABLE_BATCH else batch_of(self._source.inputs)
+        size = _TABLE_BATCH if self._validation[0].numel() < _TABLE_BATCH else self._pictures_at_once
         parts = []
         for start in range(0, len(self._validation), size):
             given = self._given(self._validation[start : start + size])
@@ -104,7 +105,7 @@ class Activations:
 
     def _all(self, work: Callable[[Rows], Tensor], number: int, done: Callable[[int], None]) -> Tensor:
         """Do ``work`` on 0 to ``number - 1``, a batch at a time, all processes together; keep what it gives."""
-        world, size = self._source.world, batch_of(self._source.inputs) * self._source.world.size
+        world, size = self._source.world, self._pictures_at_once * self._source.world.size
         kept = torch.empty(0)
         for start in range(0, number, size):
             chosen = np.arange(start, min(start + size, number))

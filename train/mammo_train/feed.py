@@ -83,7 +83,7 @@ class PictureFeed:
     def validation(self, done: Callable[[int, int], None]) -> NDArray[np.float64]:
         """See `Feed`."""
         source = self._source
-        rows, size = source.validation, batch_of(source.inputs) * source.world.size
+        rows, size = source.validation, batch_of(source.inputs, self.network.model.architecture) * source.world.size
 
         def work(share: Rows) -> Tensor:
             return in_evaluation(self.network, source.shown(source.images.plain(share)))

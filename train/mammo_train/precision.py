@@ -89,7 +89,8 @@ class Network(nn.Module):
 
         None for the cells where none are asked.
         """
-        layers, features_of = (self.model.backbone, self.model.features) if self.layers is None else (self.layers,) * 2
+        layers = self.model.backbone if self.layers is None else self.layers
+        features_of = self.model.features if self.layers is None else self.layers
         with arithmetic(layers, given.device, self.half_type):
             features = features_of(given).float()
         asked = None if self.cells is None else self.cells(self.model.head.weight[0], features)

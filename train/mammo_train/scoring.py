@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mammo_core.calibration import Calibration, probability, sigmoid
 from mammo_core.inputs import InputSettings
-from mammo_core.model import Model
+from mammo_core.model import Architecture, Model
 from mammo_train.dataset import Images, as_input
 from mammo_train.prepared_set import PreparedSet
 
@@ -47,7 +47,7 @@ def image_logits(
     called with how many are done and their number.
     """
     images = Images(data, rows)
-    size = batch or batch_of(inputs)
+    size = batch or batch_of(inputs, model.architecture)
     model.to(device).to(memory_format=torch.channels_last).eval()
     parts = [np.empty(0)]
     try:
@@ -68,9 +68,9 @@ def logits_of(network: nn.Module, images: Images, rows: Rows, inputs: InputSetti
     return found
 
 
-def batch_of(inputs: InputSettings) -> int:
-    """Return how many pictures of this size go into one forward pass."""
-    return max(_PIXELS // (inputs.height * inputs.width), 1)
+def batch_of(inputs: InputSettings, architecture: Architecture) -> int:
+    """Return how many pictures of this size, as large as they are looked at, go into one forward pass."""
+    return max(int(_PIXELS / (inputs.height * inputs.width * architecture.enlarge**2)), 1)
 
 
 def view_scores(calibration: Calibration | None, logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Rows = Sequence[tuple[str, str | Markup | None]]
 
+_TRAINED: dict[str | int, str] = {"all": "all layers", 1: "the head"}
+"""What a phase trains, where it has a name."""
+
 
 def card_html(known: Known) -> Markup:
     """The whole card."""
@@ -133,7 +136,7 @@ def _phases(training: "TrainingRecord | None") -> Markup | None:
             "tr",
             element("th", phase.name),
             element("td", _subset(phase)),
-            element("td", "all layers" if phase.trained == "all" else f"last {phase.trained} groups"),
+            element("td", _TRAINED.get(phase.trained, f"last {phase.trained} groups")),
             element("td", str(phase.epochs)),
             element("td", f"{phase.learning_rate:g}"),
             element("td", phase.about, class_="about"),
