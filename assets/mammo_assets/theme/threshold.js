@@ -21,10 +21,12 @@ class Slider {
     this.root = root;
     this.waiting = null; // the place that is to be asked for next
     this.question = null; // what the server has not answered yet
+    this.asked = null; // the place that this question is about
     this.dragging = false;
     this.kept = null; // an answer that came while somebody dragged
     this.trigger = (action, fields) => {
       this.question = fields.asked;
+      this.asked = action === "move" ? fields.threshold : null;
       trigger(action, fields);
     };
     this.ask = (threshold) => this.trigger("move", { threshold, asked: nextQuestion() });
@@ -60,9 +62,9 @@ class Slider {
   /** Takes an answer. New HTML would end a drag: it waits until the slider is let go. */
   take(answer) {
     if (!answer.html) return;
+    if (this.question !== null && Number(answer.asked) >= Number(this.question)) this.question = this.asked = null;
     if (this.dragging) this.kept = answer;
     else this.draw(answer);
-    if (this.question !== null && Number(answer.asked) >= Number(this.question)) this.question = null;
     if (this.question !== null || this.waiting === null) return;
     this.ask(this.waiting);
     this.waiting = null;
@@ -76,7 +78,9 @@ class Slider {
     const slider = this.root.querySelector("#threshold-slider");
     if (!slider) return;
     if (focused) slider.focus({ preventScroll: true });
-    slider.value = this.waiting ?? threshold;
-    if (this.waiting !== null) this.root.querySelector("#threshold-value").textContent = Number(this.waiting).toFixed(3);
+    // An answer for a place that the hand has left since does not take the slider back there.
+    const newest = this.waiting ?? this.asked;
+    slider.value = newest ?? threshold;
+    if (newest !== null) this.root.querySelector("#threshold-value").textContent = Number(newest).toFixed(3);
   }
 }
