@@ -10,7 +10,7 @@ import torch
 from pytorch_grad_cam import GradCAM, HiResCAM, LayerCAM
 
 from made import made_checkpoint, made_header
-from mammo_core.heatmap import closed_form, heatmap, methods, normalise, on_file, peak_point, raw_maps
+from mammo_core.heatmap import closed_form, counted_pixels, heatmap, methods, normalise, on_file, peak_point, raw_maps
 from mammo_core.inputs import InputSettings, Placement, model_input
 from mammo_core.mammogram import Hanging, Mammogram
 from mammo_core.model import Architecture, build_model, cell_shift
@@ -180,6 +180,34 @@ def test_nothing_is_drawn_outside_what_the_model_saw():
     drawn = on_file(found, 200, 100)
     assert drawn[20:120, 30:80].min() == pytest.approx(1.0)
     assert drawn.sum() == pytest.approx(100 * 50)
+
+
+def test_nothing_is_drawn_off_what_the_model_counts():
+    """One cell at the skin, half of it air: its heat ends where the breast does, in the file's own pixels."""
+    turned = Placement((0, 0, 192, 256), True, True, False, (256, 192), (0, 0), (256, 192))
+    counted = np.zeros((256, 192), np.bool_)
+    counted[:, :48] = True
+    grid = np.zeros((8, 6), np.float32)
+    grid[3, 1] = 1.0
+    free = on_file(heatmap(grid, "gradcam", turned), 192, 256)
+    drawn = on_file(heatmap(grid, "gradcam", turned, counted=counted), 192, 256)
+    seen = turned.to_input(np.argwhere(np.ones_like(drawn))[:, ::-1] + 0.5)[:, 0].reshape(drawn.shape) < 48
+    assert free[~seen].max() > 0.9
+    assert drawn[~seen].max() <= 0.5  # within a pixel of the skin it falls to nothing
+    assert np.array_equal(drawn > 0.5, (free > 0.5) & seen)
+
+
+@pytest.mark.parametrize("pooling", ["avg", "breast"])
+def test_a_model_that_pools_over_the_breast_counts_its_pixels_alone(pooling):
+    model = random_model("resnet10t", pooling)
+    shown = np.zeros((1, 64, 64), np.float32)
+    assert counted_pixels(model, shown) is None  # no breast at all: all are counted
+    shown[:, :, :20] = np.linspace(0.3, 0.9, 20)
+    counted = counted_pixels(model, shown)
+    if pooling == "avg":
+        assert counted is None
+    else:
+        assert np.array_equal(counted, shown[0] > 0)
 
 
 def with_open_branches(backbone: str):

@@ -16,6 +16,7 @@ from mammo_core.checkpoint import Checkpoint
 from mammo_core.errors import InputError
 from mammo_core.inputs import Placement
 from mammo_core.model import Model
+from mammo_core.pooling import shows_breast
 
 Method = Literal["gradcam", "hirescam", "layercam"]
 
@@ -42,6 +43,8 @@ class Heatmap:
     placement: Placement
     cell_shift: tuple[float, float]
     """Where a cell looks, as pixels ``(down, right)`` of the middle of its block of the input."""
+    counted: NDArray[np.bool_] | None
+    """Pixels ``(H, W)`` of the input that the model counts, of which alone a cell speaks; None: all."""
     peak: float
     """Largest value of the grid; 0 where nothing is localised."""
     localised: bool
@@ -98,28 +101,42 @@ def raw_maps(model: Model, features: Tensor, method: Method) -> NDArray[np.float
     return np.asarray(np.maximum(maps, 0), np.float32)
 
 
+def counted_pixels(model: Model, shown: NDArray[np.float32]) -> NDArray[np.bool_] | None:
+    """Pixels ``(H, W)`` of an input ``(C, H, W)`` that the model's pooling counts; None: all, air as well."""
+    if model.architecture.pooling != "breast":
+        return None
+    breast = np.asarray(shows_breast(torch.from_numpy(shown[None]))[0, 0].numpy(), np.bool_)
+    # Of a picture without a breast the model counts all (`mammo_core.pooling.on_breast`).
+    return breast if breast.any() else None
+
+
 def heatmap(
     grid: NDArray[np.float32],
     method: Method,
     placement: Placement,
     cell_shift: tuple[float, float] = (0.0, 0.0),
+    counted: NDArray[np.bool_] | None = None,
 ) -> Heatmap:
-    """Judge one raw map ``(h, w)``: a map that is empty or not finite says "no localisation" and why."""
+    """Judge one raw map ``(h, w)``: a map that is empty or not finite says "no localisation" and why.
+
+    ``counted`` are the pixels of the input that the model counts, as `counted_pixels` gives them.
+    """
     if not np.isfinite(grid).all():
         reason = "no localisation: the map holds values that are not numbers"
     elif not (grid > 0).any():
         reason = "no localisation: no place in this view speaks for a finding"
     else:
-        return Heatmap(method, grid, placement, cell_shift, float(grid.max()), localised=True, reason="")
-    return Heatmap(method, np.zeros_like(grid), placement, cell_shift, 0.0, localised=False, reason=reason)
+        return Heatmap(method, grid, placement, cell_shift, counted, float(grid.max()), localised=True, reason="")
+    return Heatmap(method, np.zeros_like(grid), placement, cell_shift, counted, 0.0, localised=False, reason=reason)
 
 
 def on_file(heatmap: Heatmap, rows: int, columns: int, *, step: int = 1) -> NDArray[np.float32]:
     """Draw a heatmap over the file's pixels: float32 ``(ceil(rows / step), ceil(columns / step))``.
 
     In the file's orientation and in the grid's own units (not normalised), bilinear between the places where
-    the cells look, and 0 outside the crop that the model saw. ``rows`` and ``columns`` are the file's. With
-    ``step`` > 1 the samples divide the image evenly, as a texture stretched over it expects.
+    the cells look, and 0 outside the crop that the model saw and off the pixels that it counts: a cell at the skin
+    speaks of the breast in it, not of the air. ``rows`` and ``columns`` are the file's. With ``step`` > 1 the samples
+    divide the image evenly, as a texture stretched over it expects.
     """
     height, width = -(-rows // step), -(-columns // step)
     ys = (np.arange(height) + 0.5) * rows / height
@@ -128,15 +145,22 @@ def on_file(heatmap: Heatmap, rows: int, columns: int, *, step: int = 1) -> NDAr
     # Turns are by right angles, so that each axis of the file runs along one axis of the input.
     along_x = placement.to_input(np.stack([xs, np.zeros_like(xs)], axis=1))[:, 1 if placement.transpose else 0]
     along_y = placement.to_input(np.stack([np.zeros_like(ys), ys], axis=1))[:, 0 if placement.transpose else 1]
-    grid = heatmap.grid.T if placement.transpose else heatmap.grid
     sizes = placement.input_size[::-1] if placement.transpose else placement.input_size
     shifts = heatmap.cell_shift[::-1] if placement.transpose else heatmap.cell_shift
-    down = _interpolation(along_y, grid.shape[0], sizes[0], shifts[0])
-    right = _interpolation(along_x, grid.shape[1], sizes[1], shifts[1])
+
+    def stretched(cells: NDArray[np.float32], shift: tuple[float, float]) -> NDArray[np.float32]:
+        turned = cells.T if placement.transpose else cells
+        down = _interpolation(along_y, turned.shape[0], sizes[0], shift[0])
+        right = _interpolation(along_x, turned.shape[1], sizes[1], shift[1])
+        return np.asarray(down @ turned @ right.T, np.float32)
+
+    drawn = stretched(heatmap.grid, shifts)
+    if heatmap.counted is not None:
+        drawn *= stretched(heatmap.counted.astype(np.float32), (0.0, 0.0))
     y0, x0, y1, x1 = placement.crop
-    down[(ys < y0) | (ys > y1)] = 0
-    right[(xs < x0) | (xs > x1)] = 0
-    return np.asarray(down @ grid @ right.T, np.float32)
+    drawn[(ys < y0) | (ys > y1)] = 0
+    drawn[:, (xs < x0) | (xs > x1)] = 0
+    return drawn
 
 
 def normalise(heatmaps: Sequence[Heatmap | None], *, common: bool = True) -> list[float]:

@@ -44,16 +44,20 @@ class GeneralisedMean(nn.Module):
             return mean * peak[:, :, 0, 0]
 
 
-def breast_share(images: Tensor, rows: int, columns: int) -> Tensor:
-    """Images ``(N, C, H, W)`` -> how much of each of ``rows x columns`` cells shows breast: ``(N, 1, h, w)`` in [0, 1].
+def shows_breast(images: Tensor) -> Tensor:
+    """Images ``(N, C, H, W)`` -> which pixels show breast: bool ``(N, 1, H, W)``.
 
     A picture's darkest pixels are the air and the padding around the breast, whatever it is normalised by; one
-    without any loses its darkest spot. A picture of one grey has no breast: 0 everywhere.
+    without any loses its darkest spot. A picture of one grey has no breast: nowhere.
     """
     grey = images[:, :1].float()
     darkest, brightest = grey.amin((2, 3), keepdim=True), grey.amax((2, 3), keepdim=True)
-    lit = grey > darkest + _LIT * (brightest - darkest)
-    return functional.adaptive_avg_pool2d(lit.float(), (rows, columns))
+    return grey > darkest + _LIT * (brightest - darkest)
+
+
+def breast_share(images: Tensor, rows: int, columns: int) -> Tensor:
+    """Images ``(N, C, H, W)`` -> the part of each of ``rows x columns`` cells that shows breast: ``(N, 1, h, w)``."""
+    return functional.adaptive_avg_pool2d(shows_breast(images).float(), (rows, columns))
 
 
 def on_breast(features: Tensor, share: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mammo_core.calibration import probability, sigmoid
 from mammo_core.checkpoint import Checkpoint, model_of
 from mammo_core.errors import InputError
-from mammo_core.heatmap import Heatmap, Method, heatmap, raw_maps
+from mammo_core.heatmap import Heatmap, Method, counted_pixels, heatmap, raw_maps
 from mammo_core.heatmap import methods as offered_methods
 from mammo_core.inputs import Placement, model_input
 from mammo_core.mammogram import Header, Laterality, Mammogram, voi_in_words
@@ -140,14 +140,13 @@ class Reader:
         chosen = [m for m, reason in zip(mammograms, reasons, strict=True) if not reason]
         seen = [model_input(mammogram, self.checkpoint.header.inputs) for mammogram in chosen]
         logits, maps = self.logits_and_maps([shown for shown, _ in seen])
-        shift = self.checkpoint.header.cell_shift
         scored = iter(
             (
                 placement,
                 float(logit),
-                tuple(heatmap(maps[method][number], method, placement, shift) for method in self.methods),
+                self._heatmaps(shown, placement, [maps[method][number] for method in self.methods]),
             )
-            for number, ((_, placement), logit) in enumerate(zip(seen, logits, strict=True))
+            for number, ((shown, placement), logit) in enumerate(zip(seen, logits, strict=True))
         )
         views = tuple(
             self._view(mammogram.header, reason, None if reason else next(scored))
@@ -174,6 +173,15 @@ class Reader:
         if not images:
             return np.empty(0), {method: np.empty((0, 1, 1), np.float32) for method in self.methods}
         return np.concatenate(logits), {method: np.concatenate(found) for method, found in maps.items()}
+
+    def _heatmaps(
+        self, shown: NDArray[np.float32], placement: Placement, grids: Sequence[NDArray[np.float32]]
+    ) -> tuple[Heatmap, ...]:
+        """One heatmap for each method's grid of an input ``(C, H, W)``."""
+        shift, counted = self.checkpoint.header.cell_shift, counted_pixels(self._model, shown)
+        return tuple(
+            heatmap(grid, method, placement, shift, counted) for method, grid in zip(self.methods, grids, strict=True)
+        )
 
     def _score(self, logit: float) -> float:
         calibration = self.checkpoint.header.calibration

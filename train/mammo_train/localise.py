@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mammo_core.checkpoint import Checkpoint, model_of
-from mammo_core.heatmap import Heatmap, heatmap, methods, on_file, peak_point, raw_maps
+from mammo_core.heatmap import Heatmap, counted_pixels, heatmap, methods, on_file, peak_point, raw_maps
 from mammo_core.inputs import Placement
 from mammo_core.mammogram import breast_mask
 from mammo_train.scoring import input_batch
@@ -66,8 +66,9 @@ def heatmaps(
         images = input_batch(header.inputs, data, np.asarray(part)).to(device)
         with torch.inference_mode():
             grids = raw_maps(model, model.features(images), method)
-        for row, grid in zip(part, grids, strict=True):
-            yield row, heatmap(grid, method, whole(images.shape[2], images.shape[3]), header.cell_shift)
+        for row, grid, image in zip(part, grids, images.cpu().numpy(), strict=True):
+            placement = whole(images.shape[2], images.shape[3])
+            yield row, heatmap(grid, method, placement, header.cell_shift, counted_pixels(model, image))
         done += len(part)
         if tell is not None:
             tell(done)
