@@ -149,6 +149,21 @@ def test_figures_are_those_of_the_scores_on_disk(done, data):
     assert (found.breasts, found.positive_breasts) == (24, labels.sum())
 
 
+def test_the_seeds_together_are_the_mean_of_their_scores(done, data):
+    out, found = done
+    cancer = dict(zip(data.table["image_id"], data.table["cancer"], strict=True))
+    table = {(line["arm"], line["figure"]): line for line in lines(out / "arms.csv")}
+    for arm in found.arms:
+        scores = [lines(out / run.folder / HELD_OUT) for run in found.runs if run.arm == arm.name]
+        labels = np.array([cancer[line["image_id"]] for line in scores[0]])
+        together = roc_auc(np.mean([[float(line["score"]) for line in one] for one in scores], axis=0), labels)
+        assert arm.seeds_together is not None
+        assert arm.seeds_together.figures["roc_auc"].value == pytest.approx(together)
+        assert arm.seeds_together.adds.value == pytest.approx(together - arm.figures["roc_auc"].value)
+        assert float(table[f"{arm.name}, seeds together", "roc_auc"]["value"]) == pytest.approx(together)
+    assert "one, seeds together" in (out / "comparison.html").read_text()
+
+
 def test_json_tables_and_page_say_the_same(done):
     out, found = done
     said = json.loads((out / "comparison.json").read_text())
@@ -258,6 +273,7 @@ def test_folds_are_pooled_out_of_fold(data, plan_file, tmp_path, monkeypatch):
     assert any("pooled without calibration" in text for text in found.warnings)
     assert found.contrasts[0].difference.value == 0
     assert found.contrasts[0].p_holm == 1
+    assert {arm.seeds_together for arm in found.arms} == {None}, "one seed has none to be put together with"
 
 
 def test_the_command_tells_what_it_found(done, data, plan_file):

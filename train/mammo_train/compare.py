@@ -25,9 +25,9 @@ from mammo_train.baselines import KINDS, baseline, with_age
 from mammo_train.budget import images_seen, within
 from mammo_train.comparison import (
     ArmFound,
+    Combined,
     Comparison,
     RunFound,
-    WithAge,
     WithoutPicture,
     arm_found,
     json_bytes,
@@ -208,8 +208,9 @@ def _found(
             arm.name,
             plan,
             measured(pools[arm.name], plan.prevalence, plan.draws),
-            _with_age(pools[arm.name], breasts, plan),
             runs,
+            with_age=_with_age(pools[arm.name], breasts, plan),
+            seeds_together=_seeds_together(pools[arm.name], plan),
         )
         for arm in plan.arms
     )
@@ -265,15 +266,27 @@ def _breasts(data: PreparedSet, asked: Sequence[Trial]) -> pd.DataFrame:
     return breasts_of(data.table, np.unique(np.concatenate(rows)))
 
 
-def _with_age(pool: Sequence[Units], breasts: pd.DataFrame, plan: Plan) -> WithAge | None:
+def _with_age(pool: Sequence[Units], breasts: pd.DataFrame, plan: Plan) -> Combined | None:
     """Put every repeat of an arm together with age, and measure what that adds."""
-    units, scores = stacked(pool)
+    _, scores = stacked(pool)
     found = [with_age(breasts, each) for each in scores]
     aged = [each for each in found if each is not None]
-    if len(aged) < len(found):
+    return None if len(aged) < len(found) else _combined(pool, aged, plan)
+
+
+def _seeds_together(pool: Sequence[Units], plan: Plan) -> Combined | None:
+    """Measure the mean of an arm's repeats, as an ensemble answers, and what it is above one of them."""
+    if len(pool) == 1:
         return None
-    adds = paired_bootstrap(roc_auc, np.stack(aged), scores, units.labels, units.patients, draws=plan.draws)
-    return WithAge(measured([replace(units, scores=each) for each in aged], plan.prevalence, plan.draws), adds)
+    # Repeated, because it is compared with every seed.
+    return _combined(pool, [stacked(pool)[1].mean(axis=0)] * len(pool), plan)
+
+
+def _combined(pool: Sequence[Units], made: Sequence[NDArray[np.float64]], plan: Plan) -> Combined:
+    """Measure scores that were made from those of an arm, beside these."""
+    units, scores = stacked(pool)
+    adds = paired_bootstrap(roc_auc, np.stack(made), scores, units.labels, units.patients, draws=plan.draws)
+    return Combined(measured([replace(units, scores=each) for each in made], plan.prevalence, plan.draws), adds)
 
 
 def _without_picture(units: Units, breasts: pd.DataFrame, plan: Plan) -> Iterator[WithoutPicture]:

@@ -46,12 +46,12 @@ class RunFound:
 
 
 @dataclass(frozen=True)
-class WithAge:
-    """An arm's scores put together with age, fitted on other patients."""
+class Combined:
+    """Scores made from those of an arm, and what that is worth."""
 
     figures: Mapping[str, Estimate]
     adds: PairedDifference
-    """How much higher its ROC-AUC is than that of the image alone."""
+    """How much higher its ROC-AUC is than that of the arm itself."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,10 @@ class ArmFound:
     recipe: str
     figures: Mapping[str, Estimate]
     """On held-out breasts, by name of the figure."""
-    with_age: WithAge | None
-    """What age adds; None where it is not stated."""
+    with_age: Combined | None
+    """Put together with age, fitted on other patients; None where it is not stated."""
+    seeds_together: Combined | None
+    """The mean of the seeds' scores: as many networks asked together. None with one seed."""
     runs: int
     reached: int
     """Runs that reached the target AUC."""
@@ -83,6 +85,11 @@ class ArmFound:
     median_epochs: float | None
     median_images: float | None
     mean_area: float
+
+    def combined(self) -> list[tuple[str, Combined]]:
+        """What was made from the arm's scores, under the names that tables have for it."""
+        asked = ((f"{self.name}, seeds together", self.seeds_together), (f"{self.name} and age", self.with_age))
+        return [(name, combined) for name, combined in asked if combined is not None]
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,13 @@ class Comparison:
 
 
 def arm_found(
-    name: str, plan: Plan, found: Mapping[str, Estimate], aged: WithAge | None, runs: Sequence[RunFound]
+    name: str,
+    plan: Plan,
+    found: Mapping[str, Estimate],
+    runs: Sequence[RunFound],
+    *,
+    with_age: Combined | None,
+    seeds_together: Combined | None,
 ) -> ArmFound:
     """Sum the runs of an arm up."""
     arm = next(arm for arm in plan.arms if arm.name == name)
@@ -125,7 +138,8 @@ def arm_found(
         about=arm.about,
         recipe=arm.recipe,
         figures=found,
-        with_age=aged,
+        with_age=with_age,
+        seeds_together=seeds_together,
         runs=len(mine),
         reached=sum(one is not None for one in there),
         median_seconds=median(lambda one: one.seconds),
@@ -148,7 +162,7 @@ def json_bytes(comparison: Comparison) -> bytes:
 def tables(comparison: Comparison) -> dict[str, bytes]:
     """File name -> CSV: arms and what they are measured beside, differences, convergence (a line per run), curves."""
     measured = [(arm.name, arm.figures) for arm in comparison.arms]
-    measured += [(f"{arm.name} and age", arm.with_age.figures) for arm in comparison.arms if arm.with_age]
+    measured += [(row, combined.figures) for arm in comparison.arms for row, combined in arm.combined()]
     measured += [(f"{each.kind} alone", each.figures) for each in comparison.without_picture if each.figures]
     arms = [
         [name, figure.name, found.value, found.low, found.high]

@@ -90,22 +90,23 @@ def _arms(found: Comparison) -> str:
 
 
 def _beside(found: Comparison) -> str:
-    """What age, machine and number of views tell alone, and what age adds to every arm."""
+    """What age, machine and number of views tell alone, and what age and the seeds together add to every arm."""
     shown = [one for one in found.figures if one.tested]
     rows: list[list[Cell]] = [
         [f"{each.kind} alone", *(each.figures[one.name] if each.figures else None for one in shown), None, each.how]
         for each in found.without_picture
     ]
     for arm in found.arms:
-        if arm.with_age is not None:
-            adds = arm.with_age.adds
-            figures = [arm.with_age.figures[one.name] for one in shown]
-            rows.append([f"{arm.name} and age", *figures, Estimate(adds.value, adds.low, adds.high), _p(adds.p)])
+        for name, combined in arm.combined():
+            adds = combined.adds
+            figures = [combined.figures[one.name] for one in shown]
+            rows.append([name, *figures, Estimate(adds.value, adds.low, adds.high), _p(adds.p)])
     said = (
-        "Age, machine and the arms' scores with age are fitted by cross-validation over the held-out patients. The "
-        "last columns say how much higher ROC-AUC is with age than by the image alone, and p."
+        "Age, machine and the arms' scores with age are fitted by cross-validation over the held-out patients. Seeds "
+        "together: a breast's score is the mean over the networks of all seeds, as an ensemble answers. The last "
+        "columns say how much higher ROC-AUC is than that of the arm itself, and p."
     )
-    head = ["", *(one.title for one in shown), "above the image alone", ""]
+    head = ["", *(one.title for one in shown), "above the arm itself", ""]
     return paragraph(said) + table(head, rows)
 
 
