@@ -27,7 +27,7 @@ from torch.nn import functional
 
 from mammo_core.model import Architecture, Model, build_model
 from mammo_core.phases import Phase
-from mammo_train.cached import cut
+from mammo_train.cut import cut
 from mammo_train.distributed import World
 from mammo_train.loop import Learner
 from mammo_train.optimiser import layers_trained

@@ -13,7 +13,8 @@ import mammo_train.training
 from mammo_core.checkpoint import load_checkpoint
 from mammo_core.model import Architecture, build_model
 from mammo_core.phases import Augmentation, Phase
-from mammo_train.cached import cut, place_for
+from mammo_train.cached import place_for
+from mammo_train.cut import cut
 from mammo_train.feed import fixed_copies, kept_variants
 from mammo_train.fit import fit
 from mammo_train.optimiser import layers_trained

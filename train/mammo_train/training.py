@@ -22,7 +22,8 @@ from mammo_core.inputs import InputSettings
 from mammo_core.metrics import average_precision, roc_auc
 from mammo_core.model import Model, build_model, load_backbone_weights
 from mammo_core.phases import Phase
-from mammo_train.cached import Activations, cut, place_for
+from mammo_train.cached import Activations, place_for
+from mammo_train.cut import cut
 from mammo_train.dataset import Images
 from mammo_train.distributed import World
 from mammo_train.feed import Feed, PictureFeed, Source, kept_variants
