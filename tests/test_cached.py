@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import fx
 
+import mammo_train.feeds
 import mammo_train.outcome
-import mammo_train.training
 from mammo_core.checkpoint import load_checkpoint
 from mammo_core.model import Architecture, build_model
 from mammo_core.phases import Augmentation, Phase
@@ -124,7 +124,7 @@ def test_too_little_memory_means_pictures_with_the_same_result(
 ) -> None:
     recipe = tiny_recipe(phase("head", trained=1))
     fit(recipe, data, halves(data), tmp_path / "kept")
-    monkeypatch.setattr(mammo_train.training, "place_for", lambda _needed, _device: None)
+    monkeypatch.setattr(mammo_train.feeds, "place_for", lambda _needed, _device, _held=None: None)
     fit(recipe, data, halves(data), tmp_path / "anew")
     kept, anew = (read_log(tmp_path / name) for name in ("kept", "anew"))
     assert "would take" in str(anew[1]["feed"])

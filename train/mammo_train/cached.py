@@ -6,22 +6,23 @@ vector, and tens of thousands of them a second go through.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import psutil
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from mammo_core.model import Model
 from mammo_core.phases import Phase
-from mammo_train.cut import Cut
 from mammo_train.feed import Given, Source, fixed_copies, in_evaluation, kept_variants
 from mammo_train.precision import Network, arithmetic
 from mammo_train.sampling import Batch
 from mammo_train.scoring import batch_of
 
 Rows = NDArray[np.intp]
+Done = Callable[[int, int], None]
+"""Called with how many images are done, and how many there are."""
 
 MEMORY_SHARE = 0.5
 """Part of the free memory that activations may take."""
@@ -29,96 +30,151 @@ _TABLE_BATCH = 4096
 """Cached images in a forward pass of validation, where an image is a vector."""
 
 
-class Activations:
-    """A `mammo_train.feed.Feed` of what the frozen layers gave for every training and validation image."""
+@dataclass(frozen=True)
+class Kept:
+    """What frozen layers gave for all that a phase shows, channels last."""
 
-    def __init__(self, source: Source, cut: Cut, phase: Phase, half: torch.dtype | None, model: Model) -> None:
-        self.network = Network(model, cut.rest, half)
+    training: Tensor
+    """``(variants, rows, ..., channels)``."""
+    validation: Tensor
+    """``(validation rows, ..., channels)``."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes, in bytes."""
+        return self.training.nbytes + self.validation.nbytes
+
+    @property
+    def place(self) -> torch.device:
+        """Memory that it lies in."""
+        return self.training.device
+
+
+class Passage:
+    """All that a phase shows, every image in every variant and the validation images, through frozen layers."""
+
+    def __init__(self, source: Source, phase: Phase, rows: Rows, at_once: int, half: torch.dtype | None) -> None:
+        """``at_once`` is the number of pictures in one forward pass."""
         self._source = source
-        self._frozen = cut.frozen
-        self._half = half
-        self._phase = phase
+        self._augmentation = phase.augmentation
+        self._rows = rows
         self._copies = kept_variants(phase)
-        self._slots = np.empty(0, np.intp)
-        self._pictures_at_once = batch_of(source.inputs, model.architecture)
-        self._kept_on = torch.device("cpu")
-        self._training = torch.empty(0)
-        self._validation = torch.empty(0)
+        self._at_once = at_once
+        self._half = half
 
-    def bytes_for(self, rows: Rows) -> int:
-        """Work out from one image how much memory all will take, in bytes."""
-        one = self._activations(self._source.images.plain(rows[:1]))
-        return one.nbytes * (len(rows) * self._copies + len(self._source.validation))
+    def bytes_behind(self, layers: nn.Module) -> int:
+        """Work out from one image how much memory all that ``layers`` give of pictures will take, in bytes."""
+        one = self._activations(layers, self._source.shown(self._source.images.plain(self._rows[:1])))
+        return one.nbytes * (len(self._rows) * self._copies + len(self._source.validation))
 
-    def keep_on(self, place: torch.device) -> None:
-        """Choose the memory: the device's own, or the main memory."""
-        self._kept_on = place
-
-    def compute(self, rows: Rows, done: Callable[[int, int], None]) -> None:
-        """Run every image of ``rows``, in every variant, and the validation images through the frozen layers."""
+    def of_pictures(self, layers: nn.Module, place: torch.device, done: Done) -> Kept:
+        """Run all pictures through ``layers``, the first of the network, and keep in ``place`` what they give."""
         source = self._source
-        self._slots = np.zeros(int(rows.max()) + 1, np.intp)
-        self._slots[rows] = np.arange(len(rows))
-        pairs = np.stack(np.meshgrid(np.arange(self._copies), rows, indexing="ij"), axis=-1).reshape(-1, 2)
-        total = len(pairs) + len(source.validation)
+        pairs = np.stack(np.meshgrid(np.arange(self._copies), self._rows, indexing="ij"), axis=-1).reshape(-1, 2)
 
         def varied(chosen: Rows) -> Tensor:
             batch = Batch(pairs[chosen, 1], pairs[chosen, 0], len(chosen))
-            (_, pictures), *_ = source.images.varied([batch], self._phase.augmentation, seed=source.seed, epoch=0)
-            return self._activations(pictures)
+            (_, pictures), *_ = source.images.varied([batch], self._augmentation, seed=source.seed, epoch=0)
+            return self._activations(layers, source.shown(pictures))
 
         def plain(chosen: Rows) -> Tensor:
-            return self._activations(source.images.plain(source.validation[chosen]))
+            return self._activations(layers, source.shown(source.images.plain(source.validation[chosen])))
 
-        self._training = self._all(varied, len(pairs), lambda number: done(number, total))
-        self._training = self._training.view(self._copies, len(rows), *self._training.shape[1:])
-        self._validation = self._all(plain, total - len(pairs), lambda number: done(len(pairs) + number, total))
+        return self._all(varied, plain, place, done)
 
-    def training(self, batches: Sequence[Batch], *, epoch: int) -> Iterator[Given]:
-        """Batches with the activations of their images."""
-        for batch in batches:
-            slots = torch.from_numpy(self._slots[batch.rows]).to(self._kept_on)
-            copies = torch.from_numpy(fixed_copies(batch, epoch, self._copies).copies).to(self._kept_on)
-            yield batch, self._given(self._training[copies, slots]), None
+    def of_kept(self, kept: Kept, layers: nn.Module, place: torch.device, done: Done) -> Kept:
+        """Run what is ``kept`` of layers in front through ``layers``; in the batches that pictures come in."""
+        training = kept.training.flatten(0, 1)
 
-    def validation(self, done: Callable[[int, int], None]) -> NDArray[np.float64]:
-        """Logits of the validation rows, by every process for itself: they are quick."""
-        size = _TABLE_BATCH if self._validation[0].numel() < _TABLE_BATCH else self._pictures_at_once
-        parts = []
-        for start in range(0, len(self._validation), size):
-            given = self._given(self._validation[start : start + size])
-            parts.append(in_evaluation(self.network, given).cpu().double().numpy())
-            done(min(start + size, len(self._validation)), len(self._validation))
-        return np.concatenate(parts)
+        def given(part: Tensor, chosen: Rows) -> Tensor:
+            return channels_first(part[torch.from_numpy(chosen).to(kept.place)], self._source.world.device)
 
-    def _all(self, work: Callable[[Rows], Tensor], number: int, done: Callable[[int], None]) -> Tensor:
+        return self._all(
+            lambda chosen: self._activations(layers, given(training, chosen)),
+            lambda chosen: self._activations(layers, given(kept.validation, chosen)),
+            place,
+            done,
+        )
+
+    def _all(
+        self, varied: Callable[[Rows], Tensor], plain: Callable[[Rows], Tensor], place: torch.device, done: Done
+    ) -> Kept:
+        """Do ``varied`` for all variants of all rows, and ``plain`` for the validation images."""
+        number, total = self._copies * len(self._rows), self._copies * len(self._rows) + len(self._source.validation)
+        training = self._each(varied, number, place, lambda ready: done(ready, total))
+        validation = self._each(plain, total - number, place, lambda ready: done(number + ready, total))
+        return Kept(training.view(self._copies, len(self._rows), *training.shape[1:]), validation)
+
+    def _each(
+        self, work: Callable[[Rows], Tensor], number: int, place: torch.device, done: Callable[[int], None]
+    ) -> Tensor:
         """Do ``work`` on 0 to ``number - 1``, a batch at a time, all processes together; keep what it gives."""
-        world, size = self._source.world, self._pictures_at_once * self._source.world.size
+        world, size = self._source.world, self._at_once * self._source.world.size
         kept = torch.empty(0)
         for start in range(0, number, size):
             chosen = np.arange(start, min(start + size, number))
-            found = world.in_shares(work, chosen).to(self._kept_on)
+            found = world.in_shares(work, chosen).to(place)
             if start == 0:
                 kept = torch.empty((number, *found.shape[1:]), dtype=found.dtype, device=found.device)
             kept[start : start + len(chosen)] = found
             done(start + len(chosen))
         return kept
 
-    def _activations(self, pictures: Tensor) -> Tensor:
-        """Pictures ``(n, 1, H, W)`` -> what the frozen layers give, channels last: ``(n, ..., channels)``."""
-        shown = self._source.shown(pictures)
-        self._frozen.eval()
-        with torch.no_grad(), arithmetic(self._frozen, shown.device, self._half):
-            found: Tensor = self._frozen(shown)
+    def _activations(self, layers: nn.Module, given: Tensor) -> Tensor:
+        """What ``layers`` give of ``(n, channels, ...)``, channels last: ``(n, ..., channels)``."""
+        layers.eval()
+        with torch.no_grad(), arithmetic(layers, given.device, self._half):
+            found: Tensor = layers(given)
         return found.movedim(1, -1).contiguous()
 
-    def _given(self, kept: Tensor) -> Tensor:
-        """Kept activations ``(n, ..., channels)`` -> what `Cut.rest` takes, on the device, channels last."""
-        return kept.to(self._source.world.device, non_blocking=True).movedim(-1, 1)
+
+class Activations:
+    """A `mammo_train.feed.Feed` of what is kept of the frozen layers, for a network of those behind them."""
+
+    def __init__(self, source: Source, network: Network, phase: Phase, rows: Rows, kept: Kept) -> None:
+        """``kept`` is of all that ``phase`` shows of ``rows``."""
+        self.network = network
+        self._kept = kept
+        self._copies = kept_variants(phase)
+        self._slots = np.zeros(int(rows.max()) + 1, np.intp)
+        self._slots[rows] = np.arange(len(rows))
+        self._pictures_at_once = batch_of(source.inputs, network.model.architecture)
+        self._device = source.world.device
+
+    def training(self, batches: Sequence[Batch], *, epoch: int) -> Iterator[Given]:
+        """Batches with the activations of their images."""
+        for batch in batches:
+            slots = torch.from_numpy(self._slots[batch.rows]).to(self._kept.place)
+            copies = torch.from_numpy(fixed_copies(batch, epoch, self._copies).copies).to(self._kept.place)
+            yield batch, channels_first(self._kept.training[copies, slots], self._device), None
+
+    def validation(self, done: Done) -> NDArray[np.float64]:
+        """Logits of the validation rows, by every process for itself: they are quick."""
+        kept = self._kept.validation
+        size = _TABLE_BATCH if kept[0].numel() < _TABLE_BATCH else self._pictures_at_once
+        parts = []
+        for start in range(0, len(kept), size):
+            given = channels_first(kept[start : start + size], self._device)
+            parts.append(in_evaluation(self.network, given).cpu().double().numpy())
+            done(min(start + size, len(kept)), len(kept))
+        return np.concatenate(parts)
 
 
-def place_for(needed: int, device: torch.device) -> torch.device | None:
-    """Where so many bytes of activations may be kept: on the device, in the main memory, or nowhere."""
-    if device.type == "cuda" and needed <= MEMORY_SHARE * torch.cuda.mem_get_info(device)[0]:
-        return device
-    return torch.device("cpu") if needed <= MEMORY_SHARE * psutil.virtual_memory().available else None
+def channels_first(kept: Tensor, device: torch.device) -> Tensor:
+    """Kept activations ``(n, ..., channels)`` -> what layers take ``(n, channels, ...)``, as they lie in memory."""
+    return kept.to(device, non_blocking=True).movedim(-1, 1)
+
+
+def place_for(needed: int, device: torch.device, held: Kept | None = None) -> torch.device | None:
+    """Where so many bytes of activations may be kept, beside those ``held``: on the device, in main memory, or nowhere.
+
+    All of them together may take `MEMORY_SHARE` of the memory that would be free without them.
+    """
+    places = {torch.device("cpu"): int(psutil.virtual_memory().available)}
+    if device.type == "cuda":
+        places = {device: torch.cuda.mem_get_info(device)[0], **places}
+    for place, free in places.items():
+        taken = held.nbytes if held is not None and held.place == place else 0
+        if needed + taken <= MEMORY_SHARE * (free + taken):
+            return place
+    return None

@@ -3,16 +3,21 @@
 Knows nothing of pictures, or of what becomes of activations.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn import functional
 
 from mammo_core.model import Model
 from mammo_core.phases import Phase
 from mammo_core.pooling import breast_share, on_breast
 from mammo_train.optimiser import trained_groups
+
+_ALL = sys.maxsize
+"""Steps in front of a cut behind which there is the head alone."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,10 @@ class Cut:
     """Images ``(N, C, H, W)`` -> activations ``(N, ...)``."""
     rest: nn.Module
     """Activations -> feature map ``(N, K, h, w)``; it shares the model's layers."""
+    steps: int
+    """Steps of the backbone in front of it: a cut with fewer lies before one with more."""
+    through: int = 0
+    """Number of the step whose result is the activations."""
 
 
 def cut(model: Model, phase: Phase) -> Cut | None:
@@ -34,7 +43,7 @@ def cut(model: Model, phase: Phase) -> Cut | None:
     groups = trained_groups(model, phase)
     if [group.name for group in groups] == ["head"]:
         whole = _Pooled(model) if model.pool is None else nn.Sequential(model.glass, model.backbone)
-        return Cut(whole, nn.Identity())
+        return Cut(whole, nn.Identity(), _ALL)
     learning = {name.removeprefix("backbone.") for group in groups for name in group.parameters}
     nodes = _steps(model.backbone)
     first = next((place for place, node in enumerate(nodes) if _learns(node, model.backbone, learning)), 0)
@@ -49,19 +58,32 @@ def cut(model: Model, phase: Phase) -> Cut | None:
             rest: nn.Module = _part(model.backbone, nodes[place:-1], node, nodes[-1].all_input_nodes[0])
             if model.architecture.pooling == "breast":
                 frozen, rest = _WithBreast(frozen), _OnBreast(rest)
-            return Cut(nn.Sequential(model.glass, frozen), rest)
+            return Cut(nn.Sequential(model.glass, frozen), rest, place, nodes.index(node))
     return None
 
 
-class _Pooled(nn.Module):
-    """The backbone and its pooling, as a feature map of one cell ``(N, K, 1, 1)``, which pools to itself."""
+def between(model: Model, first: Cut, second: Cut) -> nn.Module:
+    """Return the layers that make the activations at ``second`` of those at ``first``, which lies before it."""
+    if second.steps == _ALL:
+        return _Pooled(model, first.rest) if model.pool is None else first.rest
+    nodes = _steps(model.backbone)
+    steps = nodes[first.steps : second.steps]
+    layers = _part(model.backbone, steps, nodes[first.through], nodes[second.through])
+    return _BesideBreast(layers) if model.architecture.pooling == "breast" else layers
 
-    def __init__(self, model: Model) -> None:
+
+class _Pooled(nn.Module):
+    """Layers and the model's pooling, as a feature map of one cell ``(N, K, 1, 1)``, which pools to itself."""
+
+    def __init__(self, model: Model, layers: nn.Module | None = None) -> None:
+        """``layers`` make a feature map of what they are given; None: the model's do, of images."""
         super().__init__()
         self.model = model
+        self.layers = layers
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.model.pooled(self.model.features(images).float())[:, :, None, None]
+    def forward(self, given: Tensor) -> Tensor:
+        features: Tensor = self.model.features(given) if self.layers is None else self.layers(given)
+        return self.model.pooled(features.float())[:, :, None, None]
 
 
 class _WithBreast(nn.Module):
@@ -74,6 +96,19 @@ class _WithBreast(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         found: Tensor = self.layers(images)
         return _joined(found, breast_share(images, *found.shape[2:]))
+
+
+class _BesideBreast(nn.Module):
+    """Layers between two cuts, what is said of the breast being taken along to their map's grid."""
+
+    def __init__(self, layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, given: Tensor) -> Tensor:
+        maps, share = _parted(given)
+        found: Tensor = self.layers(maps)
+        return _joined(found, functional.adaptive_avg_pool2d(share, (found.shape[2], found.shape[3])))
 
 
 class _OnBreast(nn.Module):

@@ -73,28 +73,37 @@ def estimate(recipe: Recipe, data: PreparedSet, split: Split, tell: Callable[[st
         log, stop = Log(Path(folder)), StopRequest(Path(folder))
         whole = Job(recipe, data, split, Path(folder), world, log, stop, tell)
         few = _few(data, split, recipe, world.device)
-        tried = recipe.model_copy(update={"phases": tuple(_tried(phase, world.device) for phase in recipe.phases)})
+        tried = recipe.model_copy(update={"phases": _tried(recipe, world.device)})
         Training(Job(tried, data, few, Path(folder), world, log, stop, tell, state_minutes=0), None).run()
-        events = [event for event in read_log(Path(folder)) if event["event"] == "epoch"]
+        events = read_log(Path(folder))
+        begun, ended = ([event for event in events if event["event"] == name] for name in ("phase", "epoch"))
         validation = len(split.rows(data.table, "validation")), len(few.rows(data.table, "validation"))
         found, spent = [], 0.0
-        for phase, event in zip(recipe.phases, events, strict=True):
-            found.append(_time(phase, event, spent, len(whole.rows(phase)), validation))
-            spent = float(event["seconds"])  # type: ignore[arg-type]
+        for phase, first, last in zip(recipe.phases, begun, ended, strict=True):
+            before = float(first["seconds"]) - spent  # type: ignore[arg-type]
+            spent = float(last["seconds"])  # type: ignore[arg-type]
+            beside = spent - float(first["seconds"])  # type: ignore[arg-type]
+            found.append(_time(phase, last, (before, beside), len(whole.rows(phase)), validation))
         return Estimate(device=str(world.device), phases=tuple(found))
 
 
-def _tried(phase: Phase, device: torch.device) -> Phase:
-    """A phase cut to one short epoch on whatever is there to try it on."""
-    size = phase.batch_size if device.type == "cuda" else min(phase.batch_size, _CPU_BATCH)
-    accumulate = phase.accumulate if size % phase.accumulate == 0 else 1
-    changes = {"epochs": 1, "patience": 0, "batch_size": size, "accumulate": accumulate, "subset": {"kind": "all"}}
-    return Phase.model_validate(phase.model_dump() | changes)
+def _tried(recipe: Recipe, device: torch.device) -> tuple[Phase, ...]:
+    """Phases cut to one short epoch on whatever is there to try them on."""
+    found = []
+    subsets = [phase.subset for phase in recipe.phases]
+    for phase in recipe.phases:
+        size = phase.batch_size if device.type == "cuda" else min(phase.batch_size, _CPU_BATCH)
+        accumulate = phase.accumulate if size % phase.accumulate == 0 else 1
+        # "all" has no use for a seed: it tells apart what has nothing to share, because other images are learnt from.
+        subset = {"kind": "all", "seed": subsets.index(phase.subset)}
+        changes = {"epochs": 1, "patience": 0, "batch_size": size, "accumulate": accumulate, "subset": subset}
+        found.append(Phase.model_validate(phase.model_dump() | changes))
+    return tuple(found)
 
 
 def _few(data: PreparedSet, split: Split, recipe: Recipe, device: torch.device) -> Split:
     """A split of the same shape with few patients in it, those with a cancer and without taking turns."""
-    largest = max(_tried(phase, device).batch_size for phase in recipe.phases)
+    largest = max(phase.batch_size for phase in _tried(recipe, device))
     wanted = {"train": _BATCHES * largest, "validation": _VALIDATION}
     part_of = dict.fromkeys(split.part_of, "test")
     for part, count in wanted.items():
@@ -107,16 +116,17 @@ def _few(data: PreparedSet, split: Split, recipe: Recipe, device: torch.device) 
     return Split(part_of)
 
 
-def _time(phase: Phase, event: dict[str, Any], spent: float, images: int, validation: tuple[int, int]) -> PhaseTime:
-    """Work out a phase's time from its trial's ``event``, ``spent`` seconds having passed before it."""
-    tried, learning = int(event["images"]), float(event["epoch_seconds"])
-    beside = max(float(event["seconds"]) - spent - learning, 0.0)
-    variants = kept_variants(phase)
-    if variants:
-        # Beside learning there is little but what frozen layers give: for training and validation images alike.
-        before, validating = beside * (images * variants + validation[0]) / (tried * variants + validation[1]), 0.0
-    else:
-        before, validating = 0.0, beside * validation[0] / validation[1]
+def _time(
+    phase: Phase, event: dict[str, Any], seconds: tuple[float, float], images: int, validation: tuple[int, int]
+) -> PhaseTime:
+    """Work out a phase's time from its trial's ``event``: ``seconds`` are those before its epoch, and of it.
+
+    ``validation`` is the number of images that the run validates on, and that the trial did.
+    """
+    tried, learning, variants = int(event["images"]), float(event["epoch_seconds"]), kept_variants(phase)
+    # What frozen layers give is computed for training and validation images alike; there is nothing else of size.
+    before = seconds[0] * (images * variants + validation[0]) / (tried * variants + validation[1]) if variants else 0.0
+    validating = max(seconds[1] - learning, 0.0) * validation[0] / validation[1]
     per_image = learning / tried
     return PhaseTime(
         name=phase.name,

@@ -15,6 +15,7 @@ from mammo_core.errors import InputError
 from mammo_core.files import write_atomic
 from mammo_train.distributed import World, joined
 from mammo_train.event_files import EventFiles
+from mammo_train.feeds import Tell
 from mammo_train.memory import memory_of
 from mammo_train.outcome import Spent, write_outcome
 from mammo_train.prepared_set import PreparedSet
@@ -22,7 +23,7 @@ from mammo_train.recipe import Recipe, dump_recipe
 from mammo_train.run import CHECKPOINT, LOG, RECIPE, SPLIT, Log, Stopped, claimed, listening, read_log, refuse_live
 from mammo_train.split import Split, write_split
 from mammo_train.state import Position, load_state, load_weights, save_state
-from mammo_train.training import Job, Tell, Training
+from mammo_train.training import Job, Training
 
 Saved = tuple[Position, Mapping[str, Tensor]]
 _HEAVY = ("phase", "epoch")

@@ -6,7 +6,7 @@ epoch, and in between as often as asked, everything that the next step depends o
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,15 +22,14 @@ from mammo_core.inputs import InputSettings
 from mammo_core.metrics import average_precision, roc_auc
 from mammo_core.model import Model, build_model, load_backbone_weights
 from mammo_core.phases import Phase
-from mammo_train.cached import Activations, place_for
-from mammo_train.cut import cut
 from mammo_train.dataset import Images
 from mammo_train.distributed import World
-from mammo_train.feed import Feed, PictureFeed, Source, kept_variants
+from mammo_train.feed import Feed, Source
+from mammo_train.feeds import Feeds, Tell
 from mammo_train.loop import Learner, Step, steps
 from mammo_train.marks import teaching
 from mammo_train.optimiser import layers_trained, rate_factor, set_rates
-from mammo_train.precision import Network, half_type
+from mammo_train.precision import half_type
 from mammo_train.prepared_set import PreparedSet
 from mammo_train.prior import SeenByLoss, bias_shift, seen_by_loss
 from mammo_train.recipe import Recipe
@@ -50,9 +49,6 @@ from mammo_train.state import (
 )
 from mammo_train.subsets import subset_rows
 from mammo_train.units import by_breast
-
-Tell = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
 
 
 @dataclass(frozen=True)
@@ -127,20 +123,22 @@ class Training:
         rows = np.union1d(split.rows(table, "train"), validation)
         images = Images(self.job.data, rows)
         source = Source(images, self.job.inputs, validation, self.job.recipe.seed, self.job.world)
+        feeds = Feeds(self.model, source, self._half, self._telling, cache=self.job.cache)
         try:
             while self.position.phase < len(self.job.recipe.phases) and not self._time_is_up():
-                self._phase(self.job.recipe.phases[self.position.phase], source)
+                self._phase(self.job.recipe.phases[self.position.phase], feeds)
         finally:
             images.close()
 
-    def _phase(self, phase: Phase, source: Source) -> None:
+    def _phase(self, phase: Phase, feeds: Feeds) -> None:
         """Run a phase from where it stands, then hand its best weights on."""
         rows, seen = self.job.rows(phase), self.job.seen(phase)
         fresh = self.position.phase_epoch == 0 and self.position.batch == 0
         if fresh and self.position.phase:
             self._take_over(self.job.recipe.phases[self.position.phase - 1], phase, seen)
         with self._told_apart(phase), layers_trained(self.model, phase):
-            feed, words = self._feed(phase, rows, source)
+            feed, words = feeds.next(self.job.recipe.phases[self.position.phase :], rows)
+            self._tick()
             if fresh:
                 self._log("phase", **self._about(phase, rows, seen), feed=words)
             learner = Learner(self.model, feed.network, phase, seen, self.job.world)
@@ -164,33 +162,12 @@ class Training:
         """Number of pixels that a phase's network sees at once."""
         return phase.crop**2 if phase.crop else self.job.inputs.height * self.job.inputs.width
 
-    def _feed(self, phase: Phase, rows: NDArray[np.intp], source: Source) -> tuple[Feed, str]:
-        """Give the layers that learn activations where frozen layers can be cached, else pictures; and say which."""
-        variants = kept_variants(phase)
-        parts = cut(self.model, phase) if variants and self.job.cache else None
-        pictures = Network(self.model, half=self._half)
-        if parts is None:
-            return PictureFeed(source, pictures, phase, fixed=variants), "pictures"
-        feed = Activations(source, parts, phase, self._half, self.model)
-        needed = feed.bytes_for(rows)
-        place = place_for(needed, self.job.world.device)
-        # All processes or none: they compute activations together.
-        if min(self.job.world.everywhere([float(place is not None)])[:, 0]) == 0 or place is None:
-            words = f"pictures: activations of frozen layers would take {needed / 2**30:.1f} GiB of memory"
-            return PictureFeed(source, pictures, phase, fixed=variants), words
-        feed.keep_on(place)
-        feed.compute(rows, self._caching(phase))
-        self._tick()
-        return feed, f"activations of the frozen layers, {variants} of each image, {needed / 2**20:.1f} MiB"
-
-    def _caching(self, phase: Phase) -> Callable[[int, int], None]:
-        def done(number: int, total: int) -> None:
-            self.job.tell(f"{phase.name}: frozen layers", number, total)
-            code = self.job.world.everywhere([float(self.job.stop.code)])[:, 0]
-            if code.any():
-                raise stopped_by(int(code[np.abs(code).argmax()]))
-
-        return done
+    def _telling(self, what: str, done: int, total: int) -> None:
+        """Tell what goes on before the first step; leave where somebody asked to."""
+        self.job.tell(what, done, total)
+        code = self.job.world.everywhere([float(self.job.stop.code)])[:, 0]
+        if code.any():
+            raise stopped_by(int(code[np.abs(code).argmax()]))
 
     def _epoch(self, phase: Phase, rows: NDArray[np.intp], learner: Learner, feed: Feed) -> None:
         """Run an epoch from where it stands, validate, log and write the state."""
@@ -379,6 +356,7 @@ class Training:
             "positives": positives,
             "pos_weight": seen.pos_weight,
             "head_bias": float(self.model.head.bias.detach()),
+            "seconds": round(self.position.seconds, 3),
         }
 
     def _log(self, event: str, **values: object) -> None:
