@@ -1,26 +1,32 @@
-"""What each phase of a recipe costs with and without the cache of frozen layers: processor seconds in one run.
+"""What each phase of a recipe costs without the cache of frozen layers, with it, and sharing it: processor seconds.
 
     python benchmarks/phases.py [SET] [--recipe progressive] [--set KEY=VALUE]... [--exams 40]
 
-SET is a prepared set; without it phantoms are made. The product's own training runs twice on the same split: with
-``cache`` off every picture goes through the frozen layers in every epoch, as in a plain loop. Time is that of all of
-the process's threads, which other work on the machine moves less than a clock on the wall; validation, the state on
-the disk and, with the cache, computing it are in it. Phases that cache nothing cost the same in both columns, but for
-noise.
+SET is a prepared set; without it phantoms are made. The product's own training runs three times on the same split.
+"without": ``cache`` is off, and every picture goes through the frozen layers in every epoch, as in a plain loop;
+"alone": each phase is made to compute its activations for itself; "shared": as it is, phases that show the same
+pictures sharing them, with the same curve. Time is that of all of the process's threads, which other work on the
+machine moves less than a clock on the wall; validation, the state on the disk and, with the cache, computing it are in
+it. Phases that cache nothing cost the same in all columns, but for noise.
 """
 
 import argparse
 import tempfile
 import time
+from collections.abc import Sequence
+from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
+from unittest import mock
 
 from mammo_train.fit import fit
 from mammo_train.phantom_set import phantom_command
 from mammo_train.prepared_set import PreparedSet, open_prepared
 from mammo_train.recipe import Recipe, load_recipe
+from mammo_train.run import read_log
 from mammo_train.split import Split, make_split
 
+_WAYS = ("without", "alone", "shared")
 _SMALL = ("backbone=tf_efficientnet_lite0", "weights=none", "phases.*.batch_size=32")
 
 
@@ -42,15 +48,18 @@ def main() -> None:
             f"{recipe.name}, {recipe.architecture.backbone}, {images} training images of {data.inputs.height} x", end=""
         )
         print(f" {data.inputs.width}")
-        taken = [_seconds(recipe, data, split, Path(scratch) / str(cache), cache=cache) for cache in (False, True)]
-    for phase, plain, cached in zip(recipe.phases, *taken, strict=True):
+        taken = [_seconds(recipe, data, split, Path(scratch) / way, way) for way in _WAYS]
+        assert _curve(Path(scratch) / "alone") == _curve(Path(scratch) / "shared"), "sharing changes the result"
+    for phase, *seconds in zip(recipe.phases, *taken, strict=True):
         layers = "all layers" if phase.trained == "all" else f"last {phase.trained} groups"
-        print(
-            f"{phase.name:<20} {layers:<14} {phase.epochs:>3} epochs   without {plain:8.1f} s   with {cached:8.1f} s   "
-            f"{plain / cached:5.1f}x"
-        )
-    whole = [sum(seconds) for seconds in taken]
-    print(f"{'whole recipe':<46} without {whole[0]:8.1f} s   with {whole[1]:8.1f} s   {whole[0] / whole[1]:5.1f}x")
+        _print(f"{phase.name:<20} {layers:<14} {phase.epochs:>3} epochs", seconds)
+    _print("whole recipe", [sum(seconds) for seconds in taken])
+
+
+def _print(what: str, seconds: Sequence[float]) -> None:
+    plain, alone, shared = seconds
+    times = "".join(f"   {way} {each:7.1f} s" for way, each in zip(_WAYS, seconds, strict=True))
+    print(f"{what:<46}{times}   cache {plain / alone:4.1f}x   sharing {alone / shared:4.1f}x")
 
 
 def _phantoms(folder: Path, exams: int, size: str) -> Path:
@@ -58,7 +67,7 @@ def _phantoms(folder: Path, exams: int, size: str) -> Path:
     return folder
 
 
-def _seconds(recipe: Recipe, data: PreparedSet, split: Split, run: Path, *, cache: bool) -> list[float]:
+def _seconds(recipe: Recipe, data: PreparedSet, split: Split, run: Path, way: str) -> list[float]:
     """Processor seconds of every phase, from the step before it that is told to its last epoch's end."""
     ends: dict[str, float] = {}
     began = time.process_time()
@@ -68,9 +77,16 @@ def _seconds(recipe: Recipe, data: PreparedSet, split: Split, run: Path, *, cach
         if text.startswith("epoch"):
             ends[text.split(":")[0].split()[-1]] = time.process_time()
 
-    fit(recipe, data, split, run, cache=cache, note=note)
+    each_for_itself = mock.patch("mammo_train.feeds.showing_the_same", lambda phases: phases[:1])
+    with each_for_itself if way == "alone" else nullcontext():
+        fit(recipe, data, split, run, cache=way != "without", note=note)
     marks = [began, *(ends[phase.name] for phase in recipe.phases)]
     return [end - start for start, end in pairwise(marks)]
+
+
+def _curve(run: Path) -> list[tuple[object, object]]:
+    epochs = [event for event in read_log(run) if event["event"] == "epoch"]
+    return [(event["train_loss"], event["validation_loss"]) for event in epochs]
 
 
 if __name__ == "__main__":
