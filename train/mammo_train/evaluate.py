@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from mammo_core.calibration import Calibration, log_odds
 from mammo_core.checkpoint import Checkpoint, TrainingRecord, load_checkpoint, model_of
-from mammo_core.errors import InputError
 from mammo_core.files import write_atomic
 from mammo_core.intervals import paired_bootstrap
 from mammo_core.metrics import Statistic, average_precision, pr_curve, roc_auc, roc_curve
 from mammo_core.operating_point import OperatingPoint, at_recall_rate, at_sensitivity, at_specificity, youden
 from mammo_train.baselines import KINDS, baseline
+from mammo_train.evaluated_part import ALL, check_inputs, own_split, part_rows
 from mammo_train.evaluation import (
     BaselineResult,
     Convention,
@@ -45,14 +45,11 @@ from mammo_train.measures import (
     roc_band,
 )
 from mammo_train.prepared_set import PreparedSet
-from mammo_train.run import SPLIT, read_log
+from mammo_train.run import read_log
 from mammo_train.scoring import image_logits, view_scores
-from mammo_train.split import PARTS, Split, read_split
+from mammo_train.split import Split
 from mammo_train.subgroups import groups_of_breasts, groups_of_images, subgroups
 from mammo_train.units import Units, breasts_of, by_breast, by_image, by_patient, views_tell
-
-ALL = "all"
-"""Part that is the whole set, whatever a split says."""
 
 RESULT = "evaluation.json"
 PAGE = "evaluation.html"
@@ -64,8 +61,6 @@ Tell = Callable[[str, int, int], None]
 
 _ANOTHER_PREVALENCE = 0.5
 """Difference in log-odds from which probabilities made for one prevalence visibly miss another."""
-
-_ALIKE = ("height", "width", "margin")
 
 
 def evaluate(
@@ -90,10 +85,10 @@ def evaluate(
     settings = settings or EvaluationSettings()
     tell = tell or (lambda _what, _done, _total: None)
     loaded = load_checkpoint(checkpoint)
-    _check_inputs(loaded, data)
+    check_inputs(loaded, data)
     if split is None and part != ALL:
-        split = _own_split(checkpoint, loaded, data)
-    part, rows = _rows(data, split, part)
+        split = own_split(checkpoint, loaded, data)
+    part, rows = part_rows(data, split, part)
     calibration = loaded.header.calibration
     if prevalence is None and calibration is not None:
         prevalence = calibration.stated_prevalence
@@ -112,47 +107,6 @@ def evaluate(
     write_atomic(out / RESULT, json_text(found).encode())
     tell("evaluation", 1, 1)
     return found
-
-
-def _check_inputs(checkpoint: Checkpoint, data: PreparedSet) -> None:
-    """Refuse pictures that are not what the model would see when it reads."""
-    wanted, found = checkpoint.header.inputs, data.inputs
-    for name in _ALIKE:
-        if getattr(wanted, name) != getattr(found, name):
-            size = f"--size {wanted.height}x{wanted.width}"
-            reason = f"was prepared with {name} {getattr(found, name)}, the model reads {getattr(wanted, name)}"
-            raise InputError(str(data.folder), f"{reason}: prepare it again with {size}")
-
-
-def _own_split(checkpoint: Path, loaded: Checkpoint, data: PreparedSet) -> Split | None:
-    """Find the split of the run that made the checkpoint, if it learnt from this very set; it lies beside it."""
-    training = loaded.header.training
-    if training is None or training.data_sha256 != data.sha256:
-        return None
-    path = checkpoint.parent / SPLIT
-    found = read_split(path, data.table) if path.is_file() else None
-    if found is None or found.sha256 != training.split_sha256:
-        raise InputError(
-            str(checkpoint),
-            f"learnt from this very set, and the split of its run is not beside it ({SPLIT}): give the split, so that "
-            f"patients that it learnt from are left out, or ask for the part {ALL!r}",
-        )
-    return found
-
-
-def _rows(data: PreparedSet, split: Split | None, part: str | None) -> tuple[str, NDArray[np.intp]]:
-    """Which part is evaluated, and its rows of the table."""
-    if part not in (None, ALL, *PARTS):
-        raise InputError("part", f"is {part!r}, expected {', '.join(PARTS)} or {ALL}")
-    if part == ALL or (split is None and part is None):
-        return ALL, np.arange(len(data.table))
-    if split is None:
-        raise InputError("part", f"{part!r} needs a split that says which patients it holds")
-    part = part or ("test" if "test" in split.parts() else "validation")
-    rows = split.rows(data.table, part)
-    if not rows.size:
-        raise InputError("part", f"{part!r} of the split holds no image of this set")
-    return part, rows
 
 
 def _scored(
