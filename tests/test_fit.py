@@ -141,6 +141,10 @@ def test_the_best_epoch_becomes_the_checkpoint_and_patience_ends_a_phase(
     assert [event["best"] for event in events] == [True, True, False, False, False, False]
     finished = read_log(tmp_path)[-1]
     assert (finished["best_epoch"], finished["best_phase"], finished["roc_auc"]) == (2, "head", 0.9)
+    assert checkpoint.header.training is not None
+    assert checkpoint.header.training.spent_in_words == (
+        "6 epochs in 0 minutes; the weights are those after epoch 2, of the phase head"
+    )
     # The second phase starts from the first's best, and so does the checkpoint.
     starts = [event["head_bias"] for event in read_log(tmp_path) if event["event"] == "phase"]
     assert float(checkpoint.weights["head.bias"]) == pytest.approx(float(str(starts[1])))

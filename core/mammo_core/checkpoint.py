@@ -107,6 +107,18 @@ class TrainingRecord(Settings):
     """Time spent in training and validation."""
     epochs: int = Field(ge=0)
     """Epochs finished, over all phases."""
+    best_epoch: int | None = Field(default=None, ge=1)
+    """The epoch whose weights these are, counted from 1 over all phases: the one that validation chose."""
+    best_phase: str = ""
+    """The phase that it belongs to: what only a later one trains is still what it was."""
+
+    @property
+    def spent_in_words(self) -> str:
+        """How long it took, and which epoch came of it."""
+        spent = f"{self.epochs} epochs in {self.seconds / 60:.0f} minutes"
+        if self.best_epoch is None:
+            return spent
+        return f"{spent}; the weights are those after epoch {self.best_epoch}, of the phase {self.best_phase}"
 
 
 class CheckpointHeader(Settings):

@@ -166,7 +166,8 @@ def _finish(training: Training, after: Callable[[Path], None] | None) -> None:
     if position.best is None:
         raise InputError(str(job.folder), "has no trained weights: the time was up before the first epoch")
     training.model.load_state_dict(load_weights(job.folder, position.best), strict=True)
-    spent = Spent(position.seconds, position.epoch)
+    best = position.best
+    spent = Spent(position.seconds, position.epoch, best.epoch, best.phase)
     device, show = job.world.device, job.tell
     checkpoint, notes = write_outcome(
         training.model, job.recipe, job.data, job.split, job.folder, spent, device=device, tell=show
@@ -175,7 +176,6 @@ def _finish(training: Training, after: Callable[[Path], None] | None) -> None:
         job.log.append("note", {"text": text})
     if after is not None:
         after(checkpoint)
-    best = position.best
     values = {"checkpoint": checkpoint.name, "best_epoch": best.epoch, "best_phase": best.phase}
     job.log.append("finished", {**values, job.recipe.metric: best.value, "seconds": round(position.seconds, 3)})
     done = position.model_copy(update={"best": None, "phase_best": None, "log_bytes": job.log.size})

@@ -43,10 +43,12 @@ _PHANTOM = "phantom"
 
 @dataclass(frozen=True)
 class Spent:
-    """What training took."""
+    """What training took, and which of its epochs gave the weights."""
 
     seconds: float
     epochs: int
+    best_epoch: int
+    best_phase: str
 
 
 def write_outcome(
@@ -171,6 +173,8 @@ def _record(recipe: Recipe, data: PreparedSet, split: Split, spent: Spent) -> Tr
         data_sha256=data.sha256,
         seconds=round(spent.seconds, 1),
         epochs=spent.epochs,
+        best_epoch=spent.best_epoch,
+        best_phase=spent.best_phase,
     )
 
 

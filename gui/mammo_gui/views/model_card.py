@@ -117,7 +117,7 @@ def _origin(training: "TrainingRecord | None") -> Rows:
     if training is None:
         return ()
     return (
-        ("Trained", f"{training.epochs} epochs in {training.seconds / 60:.0f} minutes"),
+        ("Trained", training.spent_in_words),
         ("Data set", element("code", training.data_sha256[:16])),
         ("Split", element("code", training.split_sha256[:16])),
     )

@@ -60,5 +60,6 @@ def print_card(console: Console, path: Path, note: str = "") -> None:
         *(("measured", result) for result in header.card.results),
         *(("limit", limit) for limit in header.card.limits),
         ("made by", header.card.reproduce),
+        *(() if header.training is None else (("took", header.training.spent_in_words),)),
     ):
         console.print(f"  {title:9}{text}", markup=False, highlight=False)
