@@ -26,14 +26,12 @@ from tiny_set import curve, halves, phase, tiny_recipe, tiny_set
 _VARIED = Augmentation(flip_vertical=0.5, brightness=0.3)
 
 
+pytestmark = pytest.mark.usefixtures("cells_look_at_their_middle")
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedSet:
     return tiny_set(tmp_path_factory.mktemp("set"), spot=9)
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mammo_train.outcome, "cell_shift", lambda _model: (0.0, 0.0))
 
 
 @pytest.mark.parametrize(

@@ -32,14 +32,12 @@ _ONCE = 2 * _TRAINING + _VALIDATION
 """Pictures that a phase shows in two variants, and validates on."""
 
 
+pytestmark = pytest.mark.usefixtures("cells_look_at_their_middle")
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedSet:
     return tiny_set(tmp_path_factory.mktemp("set"), spot=9)
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mammo_train.outcome, "cell_shift", lambda _model: (0.0, 0.0))
 
 
 def _fit(recipe: Recipe, data: PreparedSet, run: Path) -> list[int]:

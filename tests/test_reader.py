@@ -11,6 +11,7 @@ from made import made_checkpoint, made_exam, made_point
 from mammo_core.calibration import Calibration
 from mammo_core.checkpoint import ValidationScores, model_of
 from mammo_core.errors import InputError
+from mammo_core.heatmap import on_file
 from mammo_core.inputs import model_input
 from mammo_core.mammogram import VoiLut
 from mammo_core.model import Model
@@ -108,6 +109,24 @@ def test_every_method_draws_from_the_one_forward_pass(tmp_path, monkeypatch, poo
         found = [view.heatmaps[number] for view in views]
         assert [heatmap.method for heatmap in found] == [method] * 4
         np.testing.assert_allclose([heatmap.grid for heatmap in found], np.maximum(maps, 0), atol=1e-5)
+
+
+def test_heat_of_a_model_that_pools_over_the_breast_lies_on_the_breast(tmp_path):
+    """Half of the picture is air: where the input shows none of the breast, no heat is drawn in the file."""
+    checkpoint = made_checkpoint(tmp_path / "m.safetensors", pooling="breast")
+    (view, *rest) = made_exam()
+    pixels = view.pixels.copy()
+    pixels[len(pixels) // 2 :] = pixels.min()
+    view = replace(view, pixels=pixels)
+    rows, columns = pixels.shape
+    found = Reader(checkpoint).read([view, *rest]).views[0]
+    assert found.heatmap.localised
+    drawn = on_file(found.heatmap, rows, columns)
+    free = on_file(replace(found.heatmap, counted=None), rows, columns)
+    air = slice(rows // 2 + rows // 32, None)  # a few pixels of the input from the skin
+    assert free[air].any(), "drawn smoothly it would reach into the air"
+    assert drawn.any()
+    assert not drawn[air].any()
 
 
 def test_an_unsuitable_view_is_shown_but_not_scored(reader):
