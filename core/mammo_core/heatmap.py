@@ -105,7 +105,8 @@ def counted_pixels(model: Model, shown: NDArray[np.float32]) -> NDArray[np.bool_
     """Pixels ``(H, W)`` of an input ``(C, H, W)`` that the model's pooling counts; None: all, air as well."""
     if model.architecture.pooling != "breast":
         return None
-    breast = np.asarray(shows_breast(torch.from_numpy(shown[None]))[0, 0].numpy(), np.bool_)
+    seen = model.glass.cleared(torch.from_numpy(shown[None]))
+    breast = np.asarray(shows_breast(seen)[0, 0].numpy(), np.bool_)
     # Of a picture without a breast the model counts all (`mammo_core.pooling.on_breast`).
     return breast if breast.any() else None
 

@@ -59,6 +59,9 @@ class Architecture(Settings):
     enlarge: float = Field(default=1.0, ge=1, le=4)
     """How many times its size the picture is looked at: small pictures lose small things in a backbone's first layers,
     and their heatmaps have few cells. The work grows with its square."""
+    without_markers: bool = False
+    """Whether nipple markers at the skin and lettering beside the breast are painted over before the backbone looks
+    (`mammo_core.unmarked`)."""
     in_channels: Literal[1, 3] = 3
     """Channels of the input."""
 
@@ -72,7 +75,8 @@ class Architecture(Settings):
         """What the network is, for a person."""
         stages = "" if self.stages == 1 else f", its last {self.stages} stages"
         enlarged = "" if self.enlarge == 1 else f", pictures enlarged {self.enlarge:g} times"
-        return f"{self.backbone}{stages}{enlarged}, {_POOLED[self.pooling]}, one logit"
+        markers = ", markers painted over" if self.without_markers else ""
+        return f"{self.backbone}{stages}{markers}{enlarged}, {_POOLED[self.pooling]}, one logit"
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class Model(nn.Module):
     def __init__(self, architecture: Architecture, backbone: nn.Module, channels: int) -> None:
         super().__init__()
         self.architecture = architecture
-        self.glass = Glass(architecture.enlarge)
+        self.glass = Glass(architecture.enlarge, without_markers=architecture.without_markers)
         self.backbone = backbone
         self.pool = GeneralisedMean() if architecture.pooling == "gem" else None
         self.head = nn.Linear(channels, 1)
