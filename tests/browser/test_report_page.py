@@ -5,8 +5,8 @@ import plotly.graph_objects as go
 import pytest
 
 from mammo_core.heatmap import heatmap
-from mammo_train.evaluation_page import gallery_sections
 from mammo_train.gallery import Group, layers
+from mammo_train.gallery_page import gallery_sections
 from mammo_train.heat_study import Case, HeatStudy
 from mammo_train.html_page import Section, figure, figure_layout, side_by_side, table
 from mammo_train.html_page import page as whole_page

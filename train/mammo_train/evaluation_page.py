@@ -4,7 +4,6 @@ Knows nothing of how anything was measured.
 """
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 from mammo_core.checkpoint import CheckpointHeader
@@ -19,7 +18,8 @@ from mammo_train.evaluation_figures import (
     roc_figure,
     subgroup_figure,
 )
-from mammo_train.heat_study import Case, HeatStudy
+from mammo_train.gallery_page import gallery_sections
+from mammo_train.heat_study import HeatStudy
 from mammo_train.html_page import (
     Cell,
     Section,
@@ -28,18 +28,12 @@ from mammo_train.html_page import (
     heading,
     page,
     paragraph,
-    picture_uri,
     side_by_side,
     table,
     warning,
 )
 from mammo_train.measures import PROBABILITY, RANKING, AtThreshold, Figure, Level
 from mammo_train.units import Units
-
-_SWITCHES = (
-    '<p><label class="switch"><input type="checkbox" class="heat-on" checked> heatmap</label>'
-    '<label class="switch"><input type="checkbox" class="lesion-on" checked> outline of the lesion mask</label></p>'
-)
 
 
 def evaluation_page(
@@ -349,36 +343,6 @@ def _heatmaps(evaluation: Evaluation, heat: HeatStudy) -> Section:
     return Section("Heatmaps", text)
 
 
-def gallery_sections(heat: HeatStudy) -> list[Section]:
-    """Lay out the gallery, or nothing where it holds no case."""
-    if not any(cases for _, cases in heat.gallery):
-        return []
-    body = paragraph(
-        "Chosen by score and not by hand, at most one image of a breast. Chest wall to the left. Colours run from dark "
-        f"red to pale yellow at {heat.scale:.3g} logits, on one scale for all cases, so that a quiet view looks quiet."
-    )
-    body += _SWITCHES
-    for group, cases in heat.gallery:
-        if cases:
-            body += heading(group.title) + f'<div class="gallery">{"".join(map(_case, cases))}</div>'
-    return [Section("Gallery", body)]
-
-
-def _case(case: Case) -> str:
-    layers = [f'<img alt="{escape(case.caption)}" src="{picture_uri(case.layers.picture)}">']
-    layers.append(f'<img class="heat" alt="heatmap" src="{picture_uri(case.layers.heat)}">')
-    if case.layers.outline is not None:
-        layers.append(f'<img class="lesion" alt="lesion mask" src="{picture_uri(case.layers.outline)}">')
-    truth = "malignant" if case.cancer else "negative"
-    facts = f"{truth}; peak {case.facts.peak:.3g}" if case.facts.localised else f"{truth}; nothing localised"
-    if case.facts.pointed is not None and case.facts.localised:
-        facts += ", on the lesion" if case.facts.pointed else ", beside the lesion"
-    return (
-        f'<figure class="case"><div class="layers">{"".join(layers)}</div>'
-        f"<figcaption><b>{case.score:.3f}</b> {escape(facts)}<br>{escape(case.caption)}</figcaption></figure>"
-    )
-
-
 def _learning(log: Sequence[Mapping[str, Any]]) -> list[Section]:
     drawn = learning_figures(log)
     if drawn is None:
@@ -395,7 +359,7 @@ def _about(evaluation: Evaluation, header: CheckpointHeader) -> Section:
     subject, card = evaluation.subject, header.card
     rows: list[list[Cell]] = [
         ["model", f"{subject.model} {subject.model_version}, sha256 {subject.model_sha256}"],
-        ["network", f"{header.architecture.backbone}, input {header.inputs.height} x {header.inputs.width}"],
+        ["network", f"{header.architecture.in_words}, input {header.inputs.height} x {header.inputs.width}"],
         ["about", card.summary],
         ["learnt from", card.training_data],
         ["limits", " ".join(card.limits)],
