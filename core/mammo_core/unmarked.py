@@ -66,10 +66,10 @@ def _wide(lit: Tensor, reach: int) -> Tensor:
 
 def _air(breast: Tensor) -> Tensor:
     """Which pixels ``(N, 1, H, W)`` see the picture's border along their row or column without a breast between."""
-    sees = torch.zeros_like(breast)
+    sees, there = torch.zeros_like(breast), breast.int()
     for axis in (2, 3):
-        sees |= breast.cumsum(axis) == 0
-        sees |= breast.flip(axis).cumsum(axis).flip(axis) == 0
+        sees |= there.cumsum(axis) == 0
+        sees |= there.flip(axis).cumsum(axis).flip(axis) == 0
     return sees
 
 
