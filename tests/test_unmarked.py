@@ -66,6 +66,13 @@ def test_lettering_becomes_air_and_the_breast_stays_as_it_is():
     assert torch.equal(unmarked(lettered(plain)), plain)
 
 
+def test_a_dot_at_the_end_of_a_thread_leaves_no_grey_patch():
+    threaded = breast()
+    threaded[..., 127:129, 90:130] = 0.5
+    seen = unmarked(disc(threaded, (128, 132)))
+    assert seen[..., 122:135, 129:140].max() == 0
+
+
 def test_a_picture_without_markers_stays_as_it_is():
     assert torch.equal(unmarked(breast()), breast())
     grey = torch.full((1, 3, 64, 64), 0.4)

@@ -45,8 +45,10 @@ def unmarked(images: Tensor) -> Tensor:
     breast = _wide(lit, narrow)
     by_the_air = _largest(_air(breast).float(), near) > 0
     rings = sorted({max(round(ring * scale), 2) for ring in _RINGS})
-    markers = _largest((_spots(images[:, :1].float(), rings) & by_the_air).float(), halo) > 0
-    painted = torch.where(lit & ~breast & ~markers, images.amin((2, 3), keepdim=True), images)
+    # A bright dot of lettering is no marker: it lies on no breast.
+    spots = _spots(images[:, :1].float(), rings) & by_the_air & breast
+    markers = breast & (_largest(spots.float(), halo) > 0)
+    painted = torch.where(lit & ~breast, images.amin((2, 3), keepdim=True), images)
     # Most pictures have none, and the mean costs more than all the rest.
     marked = markers.flatten(1).any(1)
     if marked.any():
