@@ -20,6 +20,7 @@ from mammo_train.compare import HELD_OUT, RUNS_TOLD, compare, trials
 from mammo_train.plan import load_plan
 from mammo_train.prepared_picture import picture_png
 from mammo_train.prepared_set import Record, open_prepared, write_record
+from mammo_train.shelf import Page
 from mammo_train.table import table_csv
 
 ONE = """
@@ -274,6 +275,20 @@ def test_folds_are_pooled_out_of_fold(data, plan_file, tmp_path, monkeypatch):
     assert found.contrasts[0].difference.value == 0
     assert found.contrasts[0].p_holm == 1
     assert {arm.seeds_together for arm in found.arms} == {None}, "one seed has none to be put together with"
+
+
+def test_folds_share_what_frozen_layers_give_and_leave_no_file_of_it(data, plan_file, tmp_path, monkeypatch):
+    """A warm-up of the head alone: every fold but the first finds pictures that another one has shown."""
+    found, look_up = [], Page.look_up
+    monkeypatch.setattr(Page, "look_up", lambda *given: found.append(look_up(*given)) or found[-1])
+    plan = load_plan(plan_file, ["split.folds=4", "seeds=[0]", "budget.passes=1.5"])
+    compare(plan, data, tmp_path, tell=quiet, note=quiet)
+    training = [one.known.mean() for one in found[::2]]
+    assert len(training) == 4
+    assert training[0] == 0
+    assert 0 < training[1] < 1
+    assert min(training[1:]) > 0
+    assert not (tmp_path / "activations").exists()
 
 
 def test_the_command_tells_what_it_found(done, data, plan_file):

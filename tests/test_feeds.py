@@ -1,11 +1,13 @@
 """Phases that show the same pictures: their first frozen layers work once, and nothing else is different."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook
@@ -23,6 +25,8 @@ from mammo_train.fit import fit
 from mammo_train.prepared_set import PreparedSet
 from mammo_train.recipe import Recipe
 from mammo_train.run import Stopped, read_log, request_stop
+from mammo_train.shelf import Page
+from mammo_train.split import Split, SplitSettings, make_split
 from tiny_set import curve, halves, phase, tiny_recipe, tiny_set
 
 _VARIED = Augmentation(flip_vertical=0.5, brightness=0.3)
@@ -40,7 +44,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedSet:
     return tiny_set(tmp_path_factory.mktemp("set"), spot=9)
 
 
-def _fit(recipe: Recipe, data: PreparedSet, run: Path) -> list[int]:
+def _fit(
+    recipe: Recipe, data: PreparedSet, run: Path, *, split: Split | None = None, shelf: Path | None = None
+) -> list[int]:
     """Train; return how many pictures went through the first layer until each phase began, since the last one did.
 
     A batch of one, from which sizes are worked out, does not count.
@@ -59,7 +65,7 @@ def _fit(recipe: Recipe, data: PreparedSet, run: Path) -> list[int]:
 
     hook = register_module_forward_hook(count)
     try:
-        fit(recipe, data, halves(data), run, note=note)
+        fit(recipe, data, split or halves(data), run, note=note, shelf=shelf)
     finally:
         hook.remove()
     return [after - before for before, after in pairwise(told)]
@@ -89,6 +95,76 @@ def test_what_is_shared_is_what_each_phase_would_have_made_for_itself(
     assert len({str(event["train_loss"]) for event in curve(shared)}) == len(curve(shared))
     weights = [load_checkpoint(tmp_path / name / "checkpoint.safetensors").weights for name in ("shared", "alone")]
     assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
+
+
+def _weights(folder: Path, pooling: str) -> Path:
+    """Backbone weights in a file: a network that does not depend on the seed."""
+    torch.manual_seed(0)
+    model = build_model(Architecture(backbone="resnet10t", in_channels=1, pooling=pooling))
+    safetensors.torch.save_file(model.published.state_dict(), folder / "weights.safetensors")
+    return folder / "weights.safetensors"
+
+
+@pytest.mark.parametrize("pooling", ["avg", "breast"])
+def test_runs_that_show_the_same_pictures_share_a_shelf(data: PreparedSet, tmp_path: Path, pooling: str) -> None:
+    """Two folds with one shelf: the second finds what the first has shown, and learns what it would have learnt."""
+    recipe = _recipe(_HEAD, pooling=pooling, weights=str(_weights(tmp_path, pooling)))
+    folds = [make_split(data.table, SplitSettings(validation=0.2, test=0.0, folds=5, fold=fold)) for fold in (0, 1)]
+    rows = [{part: set(fold.rows(data.table, part).tolist()) for part in ("train", "validation")} for fold in folds]
+    shelf = tmp_path / "shelf"
+    first, second = (_fit(recipe, data, tmp_path / f"{n}", split=fold, shelf=shelf) for n, fold in enumerate(folds))
+    assert first == [2 * len(rows[0]["train"]) + len(rows[0]["validation"])]
+    learnt, looked_at = (rows[1][part] - rows[0][part] for part in ("train", "validation"))
+    assert 0 < len(learnt) < len(rows[1]["train"])
+    assert second == [2 * len(learnt) + len(looked_at)]
+    _fit(recipe, data, tmp_path / "alone", split=folds[1])
+    assert curve(read_log(tmp_path / "1")) == curve(read_log(tmp_path / "alone"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "varied_again"),
+    [
+        ({"learning_rate": 0.5, "epochs": 3}, False),
+        ({"feature_copies": 1}, False),
+        ({"augmentation": Augmentation(flip_vertical=0.25, brightness=0.3)}, True),
+    ],
+)
+def test_another_arm_takes_from_the_shelf_what_is_the_same(
+    data: PreparedSet, tmp_path: Path, changes: dict[str, Any], varied_again: bool
+) -> None:
+    weights = str(_weights(tmp_path, "avg"))
+    shelf = tmp_path / "shelf"
+    _fit(_recipe(_HEAD, weights=weights), data, tmp_path / "first", shelf=shelf)
+    other = phase("head", **{"trained": 1, **_KEPT, **changes})
+    seen = _fit(_recipe(other, weights=weights), data, tmp_path / "other", shelf=shelf)
+    assert seen == [2 * _TRAINING if varied_again else 0]
+    reseeded = _recipe(_HEAD, weights=weights, seed=4)
+    assert _fit(reseeded, data, tmp_path / "reseeded", shelf=shelf) == [2 * _TRAINING]
+
+
+def test_what_others_have_done_for_a_run_counts_as_its_own_time(
+    data: PreparedSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Arms are compared by seconds too: the one that came second would look quick."""
+    recipe, shelf = _recipe(_HEAD, weights=str(_weights(tmp_path, "avg"))), tmp_path / "shelf"
+    fit(recipe, data, halves(data), tmp_path / "first", shelf=shelf)
+    look_up = Page.look_up
+    monkeypatch.setattr(Page, "look_up", lambda page, pairs: replace(look_up(page, pairs), seconds=1000.0))
+    fit(recipe, data, halves(data), tmp_path / "second", shelf=shelf)
+    begun = [event for name in ("first", "second") for event in read_log(tmp_path / name) if event["event"] == "phase"]
+    first, second = (float(str(event["seconds"])) for event in begun)
+    assert first < 1000
+    assert 2000 < second < 3000
+
+
+def test_layers_that_are_not_the_same_share_no_shelf(data: PreparedSet, tmp_path: Path) -> None:
+    """Random weights of another seed are other layers; a phase that learns more than the head keeps its own."""
+    shelf = tmp_path / "shelf"
+    _fit(_recipe(_HEAD), data, tmp_path / "one", shelf=shelf)
+    assert _fit(_recipe(_HEAD, seed=4), data, tmp_path / "other", shelf=shelf) == [_ONCE]
+    pages = len(list(shelf.iterdir()))
+    assert _fit(_recipe(_LAST), data, tmp_path / "last", shelf=shelf) == [_ONCE]
+    assert len(list(shelf.iterdir())) == pages
 
 
 def test_a_phase_says_what_it_shares(data: PreparedSet, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ always the same; learning from it is learning from the picture. With the head al
 vector, and tens of thousands of them a second go through.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,8 +20,11 @@ from mammo_train.feed import Given, Source, fixed_copies, in_evaluation, kept_va
 from mammo_train.precision import Network, arithmetic
 from mammo_train.sampling import Batch
 from mammo_train.scoring import batch_of
+from mammo_train.shelf import Page, Pairs
 
 Rows = NDArray[np.intp]
+Pages = tuple[Page, Page]
+"""Where activations of training pictures lie, and those of validation pictures."""
 Done = Callable[[int, int], None]
 """Called with how many images are done, and how many there are."""
 
@@ -61,16 +65,25 @@ class Passage:
         self._copies = kept_variants(phase)
         self._at_once = at_once
         self._half = half
+        self.spared = 0.0
+        """Seconds that were not spent on what lay on pages."""
 
     def bytes_behind(self, layers: nn.Module) -> int:
         """Work out from one image how much memory all that ``layers`` give of pictures will take, in bytes."""
         one = self._activations(layers, self._source.shown(self._source.images.plain(self._rows[:1])))
         return one.nbytes * (len(self._rows) * self._copies + len(self._source.validation))
 
-    def of_pictures(self, layers: nn.Module, place: torch.device, done: Done) -> Kept:
-        """Run all pictures through ``layers``, the first of the network, and keep in ``place`` what they give."""
+    def of_pictures(
+        self, layers: nn.Module, place: torch.device, done: Done, pages: Pages | tuple[None, None] = (None, None)
+    ) -> Kept:
+        """Run all pictures through ``layers``, the first of the network, and keep in ``place`` what they give.
+
+        What lies on ``pages`` is taken from there, and the rest put there.
+        """
         source = self._source
         pairs = np.stack(np.meshgrid(np.arange(self._copies), self._rows, indexing="ij"), axis=-1).reshape(-1, 2)
+        looked_at = np.stack([np.zeros_like(source.validation), source.validation], axis=-1)
+        total = len(pairs) + len(looked_at)
 
         def varied(chosen: Rows) -> Tensor:
             batch = Batch(pairs[chosen, 1], pairs[chosen, 0], len(chosen))
@@ -80,7 +93,9 @@ class Passage:
         def plain(chosen: Rows) -> Tensor:
             return self._activations(layers, source.shown(source.images.plain(source.validation[chosen])))
 
-        return self._all(varied, plain, place, done)
+        training = self._looked_up(varied, pairs, pages[0], place, lambda ready: done(ready, total))
+        validation = self._looked_up(plain, looked_at, pages[1], place, lambda ready: done(len(pairs) + ready, total))
+        return self._kept(training, validation)
 
     def of_kept(self, kept: Kept, layers: nn.Module, place: torch.device, done: Done) -> Kept:
         """Run what is ``kept`` of layers in front through ``layers``; in the batches that pictures come in."""
@@ -89,33 +104,62 @@ class Passage:
         def given(part: Tensor, chosen: Rows) -> Tensor:
             return channels_first(part[torch.from_numpy(chosen).to(kept.place)], self._source.world.device)
 
-        return self._all(
-            lambda chosen: self._activations(layers, given(training, chosen)),
-            lambda chosen: self._activations(layers, given(kept.validation, chosen)),
-            place,
-            done,
+        number, total = len(training), len(training) + len(kept.validation)
+        return self._kept(
+            self._each(
+                lambda chosen: self._activations(layers, given(training, chosen)),
+                np.arange(number),
+                place,
+                lambda ready: done(ready, total),
+            ),
+            self._each(
+                lambda chosen: self._activations(layers, given(kept.validation, chosen)),
+                np.arange(total - number),
+                place,
+                lambda ready: done(number + ready, total),
+            ),
         )
 
-    def _all(
-        self, varied: Callable[[Rows], Tensor], plain: Callable[[Rows], Tensor], place: torch.device, done: Done
-    ) -> Kept:
-        """Do ``varied`` for all variants of all rows, and ``plain`` for the validation images."""
-        number, total = self._copies * len(self._rows), self._copies * len(self._rows) + len(self._source.validation)
-        training = self._each(varied, number, place, lambda ready: done(ready, total))
-        validation = self._each(plain, total - number, place, lambda ready: done(number + ready, total))
+    def _kept(self, training: Tensor, validation: Tensor) -> Kept:
+        """Put training activations ``(variants * rows, ...)`` into the order of their variants."""
         return Kept(training.view(self._copies, len(self._rows), *training.shape[1:]), validation)
 
-    def _each(
-        self, work: Callable[[Rows], Tensor], number: int, place: torch.device, done: Callable[[int], None]
+    def _looked_up(
+        self,
+        work: Callable[[Rows], Tensor],
+        pairs: Pairs,
+        page: Page | None,
+        place: torch.device,
+        done: Callable[[int], None],
     ) -> Tensor:
-        """Do ``work`` on 0 to ``number - 1``, a batch at a time, all processes together; keep what it gives."""
+        """Take from a page what it has of ``pairs``, do ``work`` for the numbers of the others, and add that to it."""
+        if page is None:
+            return self._each(work, np.arange(len(pairs)), place, done)
+        found = page.look_up(pairs)
+        self.spared += found.seconds
+        missing = np.flatnonzero(~found.known)
+        values, began = found.values, time.monotonic()
+        if missing.size:
+            there = len(pairs) - missing.size
+            made = self._each(work, missing, torch.device("cpu"), lambda ready: done(there + ready))
+            page.add(pairs[missing], made, time.monotonic() - began)
+            if values is None:
+                return made.to(place)
+            values[torch.from_numpy(missing)] = made
+        done(len(pairs))
+        return torch.empty(0) if values is None else values.to(place)
+
+    def _each(
+        self, work: Callable[[Rows], Tensor], numbers: Rows, place: torch.device, done: Callable[[int], None]
+    ) -> Tensor:
+        """Do ``work`` on ``numbers``, a batch at a time, all processes together; keep what it gives."""
         world, size = self._source.world, self._at_once * self._source.world.size
         kept = torch.empty(0)
-        for start in range(0, number, size):
-            chosen = np.arange(start, min(start + size, number))
+        for start in range(0, len(numbers), size):
+            chosen = numbers[start : start + size]
             found = world.in_shares(work, chosen).to(place)
             if start == 0:
-                kept = torch.empty((number, *found.shape[1:]), dtype=found.dtype, device=found.device)
+                kept = torch.empty((len(numbers), *found.shape[1:]), dtype=found.dtype, device=found.device)
             kept[start : start + len(chosen)] = found
             done(start + len(chosen))
         return kept

@@ -7,6 +7,7 @@ are made from: one that is finished is never made again, an interrupted one is c
 import csv
 import hashlib
 import io
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -50,6 +51,8 @@ PLAN = "plan.toml"
 RESULT = "comparison.json"
 PAGE = "comparison.html"
 RUNS = "runs"
+SHELF = "activations"
+"""Folder in which the runs share what frozen layers give; gone when all are made."""
 RUNS_TOLD = "Runs"
 """What progress over all runs is called."""
 HELD_OUT = "held_out.csv"
@@ -120,6 +123,7 @@ def compare(plan: Plan, data: PreparedSet, out: Path, *, tell: Tell, note: Note)
         if number in missing:
             missing.remove(number)
             tell(RUNS_TOLD, len(asked) - len(missing), len(asked))
+    shutil.rmtree(out / SHELF, ignore_errors=True)
     note("measuring")
     found = _found(plan, data, out, asked, scores)
     for name, text in tables(found).items():
@@ -153,6 +157,7 @@ def scores_of(trial: Trial, plan: Plan, data: PreparedSet, out: Path, tell: Tell
                 seconds=plan.budget.seconds,
                 tell=tell,
                 note=note,
+                shelf=out / SHELF,
             )
         )
     except InputError as error:

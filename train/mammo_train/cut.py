@@ -33,6 +33,11 @@ class Cut:
     through: int = 0
     """Number of the step whose result is the activations."""
 
+    @property
+    def pooled(self) -> bool:
+        """Whether activations are one vector per picture, the head alone being behind them."""
+        return self.steps == _ALL and isinstance(self.frozen, _Pooled)
+
 
 def cut(model: Model, phase: Phase) -> Cut | None:
     """Divide a model before the first layer that learns; None where it cannot be, or nothing before it is frozen.

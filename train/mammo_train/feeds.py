@@ -14,12 +14,13 @@ import torch
 from numpy.typing import NDArray
 
 from mammo_core.model import Model
-from mammo_core.phases import Phase
-from mammo_train.cached import Activations, Done, Kept, Passage, place_for
+from mammo_core.phases import Augmentation, Phase
+from mammo_train.cached import Activations, Done, Kept, Pages, Passage, place_for
 from mammo_train.cut import Cut, between, cut
 from mammo_train.feed import Feed, PictureFeed, Source, kept_variants
 from mammo_train.precision import Network
 from mammo_train.scoring import batch_of
+from mammo_train.shelf import Shelf, fingerprint
 
 Rows = NDArray[np.intp]
 
@@ -38,28 +39,44 @@ class Base:
 class Feeds:
     """Feeds the phases of a run, one after the other."""
 
-    def __init__(self, model: Model, source: Source, half: torch.dtype | None, tell: Tell, *, cache: bool) -> None:
-        """``cache`` off feeds pictures alone; ``tell`` may raise, to end it."""
+    def __init__(
+        self,
+        model: Model,
+        source: Source,
+        half: torch.dtype | None,
+        tell: Tell,
+        *,
+        cache: bool,
+        shelf: Shelf | None = None,
+    ) -> None:
+        """``cache`` off feeds pictures alone; ``tell`` may raise, to end it.
+
+        ``shelf`` is where runs of the same prepared set leave what whole frozen backbones gave for one another.
+        """
         self._model = model
         self._source = source
         self._half = half
         self._tell = tell
         self._cache = cache
+        self._shelf = shelf
         self._held: Base | None = None
         """What the phase to come begins with."""
+        self.spared = 0.0
+        """Seconds that the last phase's activations would have taken longer without the shelf."""
 
     def next(self, phases: Sequence[Phase], rows: Rows) -> tuple[Feed, str]:
         """Feed the first of the ``phases`` that are left, which learns from ``rows``; and say in words with what.
 
         Activations where frozen layers can be cached and memory allows, else pictures.
         """
-        phase, variants = phases[0], kept_variants(phases[0])
+        phase, variants, self.spared = phases[0], kept_variants(phases[0]), 0.0
         cuts = self._cuts(phases)
         if not cuts:
             return PictureFeed(self._source, self._network(), phase, fixed=variants), "pictures"
         at_once = batch_of(self._source.inputs, self._model.architecture)
         passage = Passage(self._source, phase, rows, at_once, self._half)
         kept, words = self._kept(phases, cuts, passage)
+        self.spared = passage.spared
         if kept is None:
             return PictureFeed(self._source, self._network(), phase, fixed=variants), f"pictures: {words}"
         words = f"activations of the frozen layers, {variants} of each image, {_mebibytes(kept)}{words}"
@@ -110,8 +127,27 @@ class Feeds:
             if place is not None:
                 shared = "" if first is own else f", shared with {phases[cuts.index(first)].name}"
                 done = self._telling(f"{phases[0].name}: frozen layers{shared}")
-                return Base(first, passage.of_pictures(first.frozen, place, done))
+                pages = self._pages(phases[0]) if first.pooled else (None, None)
+                return Base(first, passage.of_pictures(first.frozen, place, done, pages))
         return None
+
+    def _pages(self, phase: Phase) -> Pages | tuple[None, None]:
+        """Where on the shelf a phase's pooled pictures lie, by all that they depend on; nowhere without a shelf.
+
+        Several processes share the work itself instead.
+        """
+        if self._shelf is None or self._source.world.size > 1:
+            return None, None
+        frozen = [pair for pair in self._model.state_dict().items() if not pair[0].startswith("head.")]
+        shared = {
+            "layers": fingerprint(frozen),
+            "architecture": self._model.architecture.model_dump_json(),
+            "inputs": self._source.inputs.model_dump_json(),
+            "arithmetic": [str(self._half), self._source.world.device.type, torch.__version__],
+        }
+        same = phase.augmentation == Augmentation()
+        varied = {"augmentation": phase.augmentation.model_dump_json(), "seed": None if same else self._source.seed}
+        return self._shelf.page({**shared, **varied}), self._shelf.page({**shared, "as_they_are": True})
 
     def _behind(self, base: Base, own: Cut, passage: Passage, name: str) -> Kept | None:
         """Make activations of those at a cut in front; None without room for both."""

@@ -44,6 +44,7 @@ def fit(
     note: Callable[[str], None] | None = None,
     after: Callable[[Path], None] | None = None,
     world: World | None = None,
+    shelf: Path | None = None,
 ) -> Path:
     """Train in the folder ``run`` and return its checkpoint.
 
@@ -52,7 +53,7 @@ def fit(
     in which it has taken so long. ``cache`` off computes frozen layers anew for every step. ``state_minutes`` is how
     often the state is written in mid-epoch, 0 for never. ``tell`` hears what is done and how much there is, ``note``
     lines for a person. ``after`` is called with the checkpoint before the run counts as finished, in the first
-    process alone.
+    process alone. ``shelf`` is a folder in which runs of the same set share what frozen layers give.
 
     Raises InputError where the folder holds another run or another process is at work in it, and `Stopped` where
     somebody asked for that. Under ``torchrun`` all processes call this alike, or with the ``world`` that others have
@@ -71,7 +72,7 @@ def fit(
                 saved = _saved(data, run)
                 log = EventLog(run, say, saved[0].epoch if saved else 0, world) if world.first else Log(run)
                 with listening(run) as stop:
-                    job = Job(recipe, data, split, run, world, log, stop, show, cache, state_minutes, seconds)
+                    job = Job(recipe, data, split, run, world, log, stop, show, cache, state_minutes, seconds, shelf)
                     training = _trained(job, saved)
                 if world.first:
                     _finish(training, after)

@@ -35,6 +35,7 @@ from mammo_train.prior import SeenByLoss, bias_shift, seen_by_loss
 from mammo_train.recipe import Recipe
 from mammo_train.run import Log, StopRequest, stopped_by
 from mammo_train.sampling import epoch_batches
+from mammo_train.shelf import Shelf
 from mammo_train.split import Split
 from mammo_train.state import (
     Best,
@@ -69,6 +70,8 @@ class Job:
     """Minutes after which the state is written in mid-epoch too."""
     seconds: float | None = None
     """Training ends after the epoch in which it has taken so long."""
+    shelf: Path | None = None
+    """Folder in which runs of the same set share what frozen layers give."""
 
     @property
     def inputs(self) -> InputSettings:
@@ -123,7 +126,8 @@ class Training:
         rows = np.union1d(split.rows(table, "train"), validation)
         images = Images(self.job.data, rows)
         source = Source(images, self.job.inputs, validation, self.job.recipe.seed, self.job.world)
-        feeds = Feeds(self.model, source, self._half, self._telling, cache=self.job.cache)
+        shelf = None if self.job.shelf is None else Shelf(self.job.shelf, self.job.data.sha256)
+        feeds = Feeds(self.model, source, self._half, self._telling, cache=self.job.cache, shelf=shelf)
         try:
             while self.position.phase < len(self.job.recipe.phases) and not self._time_is_up():
                 self._phase(self.job.recipe.phases[self.position.phase], feeds)
@@ -138,7 +142,8 @@ class Training:
             self._take_over(self.job.recipe.phases[self.position.phase - 1], phase, seen)
         with self._told_apart(phase), layers_trained(self.model, phase):
             feed, words = feeds.next(self.job.recipe.phases[self.position.phase :], rows)
-            self._tick()
+            # A run's time is its own: what others have done for it counts as if it had.
+            self._tick(feeds.spared)
             if fresh:
                 self._log("phase", **self._about(phase, rows, seen), feed=words)
             learner = Learner(self.model, feed.network, phase, seen, self.job.world)
@@ -336,10 +341,11 @@ class Training:
             learner.scaler.load_state_dict({**state, **found})
         self._saved = {}
 
-    def _tick(self) -> None:
-        """Add the time since the last tick to the run's."""
+    def _tick(self, spared: float = 0.0) -> None:
+        """Add the time since the last tick to the run's, and seconds that it was ``spared``."""
         now = time.monotonic()
-        self.position = self.position.model_copy(update={"seconds": self.position.seconds + now - self._clock})
+        seconds = self.position.seconds + now - self._clock + spared
+        self.position = self.position.model_copy(update={"seconds": seconds})
         self._clock = now
 
     def _time_is_up(self) -> bool:
