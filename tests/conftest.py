@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -29,3 +30,13 @@ def shared() -> Path:
 def cells_look_at_their_middle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare a run's end the measuring of where cells look, which takes longer than training on a tiny set."""
     monkeypatch.setattr("mammo_train.outcome.cell_shift", lambda _model: (0.0, 0.0))
+
+
+@pytest.fixture
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let torch compute with one thread, here and in what is started: those of a tiny network wait for one another."""
+    before = torch.get_num_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -28,6 +28,8 @@ from tiny_set import phase, tiny_recipe, tiny_set
 
 PATIENCE = 300
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.fixture
 def jobs(tmp_path: Path) -> Jobs:
@@ -108,7 +110,7 @@ def test_what_cannot_be_asked_is_said(jobs: Jobs, tmp_path: Path) -> None:
 
 
 def test_a_run_is_stopped_carried_on_and_learns_as_if_nothing_had_happened(jobs: Jobs, tmp_path: Path) -> None:
-    recipe = slow_recipe(60)
+    recipe = slow_recipe(30)
     job = train_job(jobs, tmp_path, recipe)
     queue = Queue(jobs, lambda: 1)
     wait_for(jobs, queue, job, lambda now: len(epochs_of(now.run)) >= 2)
@@ -121,7 +123,7 @@ def test_a_run_is_stopped_carried_on_and_learns_as_if_nothing_had_happened(jobs:
     assert (stopped.state, stopped.reason) == ("stopped", "asked to by a person")
     assert "Traceback" not in "\n".join(jobs.output(job.id))
     seen = len(epochs_of(stopped.run))
-    assert seen < 60, "the test has to stop it in the middle"
+    assert seen < 30, "the test has to stop it in the middle"
     for _ in range(3):
         queue.step()
     assert jobs.get(job.id).state == "stopped", "it does not start by itself"
@@ -138,7 +140,7 @@ def test_a_run_is_stopped_carried_on_and_learns_as_if_nothing_had_happened(jobs:
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGKILL")
 def test_a_killed_process_is_told_apart_and_carried_on(jobs: Jobs, tmp_path: Path) -> None:
-    job = train_job(jobs, tmp_path, slow_recipe(40))
+    job = train_job(jobs, tmp_path, slow_recipe(20))
     queue = Queue(jobs, lambda: 1)
     wait_for(jobs, queue, job, lambda now: len(epochs_of(now.run)) >= 2)
     status = read_status(job.folder)
@@ -149,7 +151,7 @@ def test_a_killed_process_is_told_apart_and_carried_on(jobs: Jobs, tmp_path: Pat
     assert jobs.output(job.id), "its last words are still there"
     jobs.resume(job.id)
     assert wait_for(jobs, queue, job, ended).state == "finished"
-    assert [event["epoch"] for event in epochs_of(job.run)] == list(range(1, 41))
+    assert [event["epoch"] for event in epochs_of(job.run)] == list(range(1, 21))
 
 
 def test_another_process_of_the_same_number_is_not_the_job(jobs: Jobs, tmp_path: Path) -> None:

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
     from conftest import PageLog
 
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(os.name != "posix", reason="sends SIGKILL")]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(os.name != "posix", reason="sends SIGKILL"),
+    pytest.mark.usefixtures("one_thread"),
+]
 
 TINY = {
     "architecture.backbone": "resnet10t",
