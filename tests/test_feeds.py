@@ -106,8 +106,11 @@ def _weights(folder: Path, pooling: str) -> Path:
 
 
 @pytest.mark.parametrize("pooling", ["avg", "breast"])
-def test_runs_that_show_the_same_pictures_share_a_shelf(data: PreparedSet, tmp_path: Path, pooling: str) -> None:
+def test_runs_that_show_the_same_pictures_share_a_shelf(
+    data: PreparedSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pooling: str
+) -> None:
     """Two folds with one shelf: the second finds what the first has shown, and learns what it would have learnt."""
+    monkeypatch.setattr("mammo_train.cached._PAGE_BATCH", 20)
     recipe = _recipe(_HEAD, pooling=pooling, weights=str(_weights(tmp_path, pooling)))
     folds = [make_split(data.table, SplitSettings(validation=0.2, test=0.0, folds=5, fold=fold)) for fold in (0, 1)]
     rows = [{part: set(fold.rows(data.table, part).tolist()) for part in ("train", "validation")} for fold in folds]

@@ -23,8 +23,9 @@ from mammo_train.scoring import batch_of
 from mammo_train.shelf import Page, Pairs
 
 Rows = NDArray[np.intp]
-Pages = tuple[Page, Page]
-"""Where activations of training pictures lie, and those of validation pictures."""
+Pages = tuple[Page | None, Page | None]
+"""Where activations of training pictures lie for other runs, and those of validation pictures."""
+NOWHERE: Pages = (None, None)
 Done = Callable[[int, int], None]
 """Called with how many images are done, and how many there are."""
 
@@ -32,6 +33,8 @@ MEMORY_SHARE = 0.5
 """Part of the free memory that activations may take."""
 _TABLE_BATCH = 4096
 """Cached images in a forward pass of validation, where an image is a vector."""
+_PAGE_BATCH = 4096
+"""Images after which a page gets what was computed: so many are lost where a run is killed."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +76,7 @@ class Passage:
         one = self._activations(layers, self._source.shown(self._source.images.plain(self._rows[:1])))
         return one.nbytes * (len(self._rows) * self._copies + len(self._source.validation))
 
-    def of_pictures(
-        self, layers: nn.Module, place: torch.device, done: Done, pages: Pages | tuple[None, None] = (None, None)
-    ) -> Kept:
+    def of_pictures(self, layers: nn.Module, place: torch.device, done: Done, pages: Pages = NOWHERE) -> Kept:
         """Run all pictures through ``layers``, the first of the network, and keep in ``place`` what they give.
 
         What lies on ``pages`` is taken from there, and the rest put there.
@@ -137,16 +138,20 @@ class Passage:
             return self._each(work, np.arange(len(pairs)), place, done)
         found = page.look_up(pairs)
         self.spared += found.seconds
-        missing = np.flatnonzero(~found.known)
-        values, began = found.values, time.monotonic()
-        if missing.size:
-            there = len(pairs) - missing.size
-            made = self._each(work, missing, torch.device("cpu"), lambda ready: done(there + ready))
-            page.add(pairs[missing], made, time.monotonic() - began)
+        values, missing = found.values, np.flatnonzero(~found.known)
+        known = len(pairs) - missing.size
+        done(known)
+
+        def after(start: int) -> Callable[[int], None]:
+            return lambda ready: done(known + start + ready)
+
+        for start in range(0, missing.size, _PAGE_BATCH):
+            chosen, began = missing[start : start + _PAGE_BATCH], time.monotonic()
+            made = self._each(work, chosen, torch.device("cpu"), after(start))
+            page.add(pairs[chosen], made, time.monotonic() - began)
             if values is None:
-                return made.to(place)
-            values[torch.from_numpy(missing)] = made
-        done(len(pairs))
+                values = made.new_empty((len(pairs), *made.shape[1:]))
+            values[torch.from_numpy(chosen)] = made
         return torch.empty(0) if values is None else values.to(place)
 
     def _each(

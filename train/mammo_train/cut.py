@@ -36,7 +36,7 @@ class Cut:
     @property
     def pooled(self) -> bool:
         """Whether activations are one vector per picture, the head alone being behind them."""
-        return self.steps == _ALL and isinstance(self.frozen, _Pooled)
+        return isinstance(self.frozen, _Pooled)
 
 
 def cut(model: Model, phase: Phase) -> Cut | None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mammo_core.model import Model
 from mammo_core.phases import Augmentation, Phase
-from mammo_train.cached import Activations, Done, Kept, Pages, Passage, place_for
+from mammo_train.cached import NOWHERE, Activations, Done, Kept, Pages, Passage, place_for
 from mammo_train.cut import Cut, between, cut
 from mammo_train.feed import Feed, PictureFeed, Source, kept_variants
 from mammo_train.precision import Network
@@ -127,17 +127,17 @@ class Feeds:
             if place is not None:
                 shared = "" if first is own else f", shared with {phases[cuts.index(first)].name}"
                 done = self._telling(f"{phases[0].name}: frozen layers{shared}")
-                pages = self._pages(phases[0]) if first.pooled else (None, None)
+                pages = self._pages(phases[0]) if first.pooled else NOWHERE
                 return Base(first, passage.of_pictures(first.frozen, place, done, pages))
         return None
 
-    def _pages(self, phase: Phase) -> Pages | tuple[None, None]:
+    def _pages(self, phase: Phase) -> Pages:
         """Where on the shelf a phase's pooled pictures lie, by all that they depend on; nowhere without a shelf.
 
         Several processes share the work itself instead.
         """
         if self._shelf is None or self._source.world.size > 1:
-            return None, None
+            return NOWHERE
         frozen = [pair for pair in self._model.state_dict().items() if not pair[0].startswith("head.")]
         shared = {
             "layers": fingerprint(frozen),

@@ -7,6 +7,7 @@ and seeds where nothing else is different: whoever comes first does the work.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mammo_core.errors import InputError
 from mammo_core.files import write_atomic
 
 Pairs = NDArray[np.intp]
@@ -61,14 +61,14 @@ class Page:
     folder: Path
 
     def look_up(self, pairs: Pairs) -> Found:
-        """See what is here of pairs that are all different.
-
-        Raises InputError, naming the file, for one that `add` did not write.
-        """
+        """See what is here of pairs that are all different; a damaged file is as good as absent."""
         known, values, seconds = np.zeros(len(pairs), np.bool_), None, 0.0
         places = {pair: place for place, pair in enumerate(map(tuple, pairs.tolist()))}
         for path in sorted(self.folder.glob("*.safetensors")):
-            there, given, each = _read(path)
+            try:
+                there, given, each = _read(path)
+            except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError):
+                continue
             hits = [(place, at) for at, pair in enumerate(there) if (place := places.get(pair)) is not None]
             if not hits:
                 continue
@@ -81,12 +81,16 @@ class Page:
         return Found(known, values, seconds)
 
     def add(self, pairs: Pairs, values: Tensor, seconds: float) -> None:
-        """Put activations ``(n, ...)`` of pairs here, which it took ``seconds`` to compute; whole or not at all."""
+        """Put activations ``(n, ...)`` of pairs here, which it took ``seconds`` to compute; whole or not at all.
+
+        A disk that is full costs other runs this work, and not this one its own.
+        """
         key = torch.from_numpy(pairs.astype(np.int64))
         each = torch.tensor(seconds / len(pairs), dtype=torch.float64)
         tensors = {_PAIRS: key, _VALUES: values.contiguous(), _SECONDS: each}
         name = fingerprint([(_PAIRS, key)])[:32]
-        write_atomic(self.folder / f"{name}.safetensors", safetensors.torch.save(tensors))
+        with suppress(OSError):
+            write_atomic(self.folder / f"{name}.safetensors", safetensors.torch.save(tensors))
 
 
 def fingerprint(tensors: Iterable[tuple[str, Tensor]]) -> str:
@@ -100,13 +104,6 @@ def fingerprint(tensors: Iterable[tuple[str, Tensor]]) -> str:
 
 def _read(path: Path) -> tuple[list[tuple[int, int]], Tensor, float]:
     """Pairs and activations of a file, and the seconds that each of them took."""
-    try:
-        tensors = safetensors.torch.load_file(path)
-        pairs, values, each = tensors[_PAIRS], tensors[_VALUES], float(tensors[_SECONDS])
-        there = [(variant, row) for variant, row in pairs.tolist()]
-    except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
-        reason = f"holds no activations ({error}); delete it, and they are computed again"
-        raise InputError(str(path), reason) from error
-    if len(there) != len(values):
-        raise InputError(str(path), f"has {len(there)} pictures and {len(values)} activations; delete it")
-    return there, values, each
+    tensors = safetensors.torch.load_file(path)
+    there = [(variant, row) for variant, row in tensors[_PAIRS].tolist()]
+    return there, tensors[_VALUES], float(tensors[_SECONDS])
