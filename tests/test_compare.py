@@ -7,20 +7,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import typer
 from typer.testing import CliRunner
 
 import mammo_train.compare as module
+from mammo_core.checkpoint import load_checkpoint, model_of
 from mammo_core.errors import InputError
 from mammo_core.files import write_atomic
 from mammo_core.inputs import InputSettings
 from mammo_core.metrics import roc_auc
+from mammo_core.phases import Augmentation
+from mammo_train.augment import varied
 from mammo_train.commands.compare import compare as command
-from mammo_train.compare import HELD_OUT, RUNS_TOLD, compare, trials
+from mammo_train.compare import RUNS_TOLD, compare, trials
+from mammo_train.dataset import as_input
+from mammo_train.held_out import HELD_OUT
 from mammo_train.plan import load_plan
 from mammo_train.prepared_picture import picture_png
 from mammo_train.prepared_set import Record, open_prepared, write_record
 from mammo_train.shelf import Page
+from mammo_train.split import make_split
 from mammo_train.table import table_csv
 
 ONE = """
@@ -197,6 +204,61 @@ def test_a_finished_run_is_not_made_again(done, data, plan_file, monkeypatch):
     assert again.arms == found.arms
 
 
+def test_held_out_pictures_are_scored_varied_without_a_run_anew(done, data, plan_file):
+    """Copies of every held-out picture, the same for every run: its own figures and files, the others left alone."""
+    out, as_they_are = done
+    logs = {run.folder: (out / run.folder / "log.jsonl").read_bytes() for run in as_they_are.runs}
+    brighter = Augmentation(brightness=0.9, rotation=20)
+    told = ["held_out.augmentation={ brightness = 0.9, rotation = 20 }", "held_out.copies=2"]
+    found = compare(load_plan(plan_file, told), data, out, tell=quiet, note=quiet)
+    assert {run.folder: (out / run.folder / "log.jsonl").read_bytes() for run in found.runs} == logs
+    run = found.runs[1]
+    split = make_split(data.table, load_plan(plan_file).split)
+    rows, checkpoint = split.rows(data.table, "test"), load_checkpoint(out / run.folder / "checkpoint.safetensors")
+    labels, network = data.table["cancer"].to_numpy(bool)[rows], model_of(checkpoint).eval()
+    areas = []
+    for copy, path in enumerate(sorted((out / run.folder).glob("held_out-varied-*.csv"))):
+        pictures = [varied(data.image(row), brighter, key=(0, 0, row, copy)) for row in rows.tolist()]
+        with torch.inference_mode():
+            given = as_input(torch.from_numpy(np.stack(pictures))[:, None], checkpoint.header.inputs)
+            scores = torch.sigmoid(network(given)).numpy()
+        assert [line["image_id"] for line in lines(path)] == data.table["image_id"].iloc[rows].tolist()
+        np.testing.assert_allclose([float(line["score"]) for line in lines(path)], scores, atol=1e-5)
+        areas.append(roc_auc(scores, labels))
+    assert len(areas) == 2
+    assert areas[0] != areas[1]
+    assert run.held_out_roc_auc == pytest.approx(np.mean(areas))
+    arm = next(arm for arm in found.arms if arm.name == "warmed")
+    assert arm.figures["roc_auc"].value == pytest.approx(
+        np.mean([one.held_out_roc_auc for one in found.runs if one.arm == "warmed"])
+    )
+    page = (out / "comparison.html").read_text()
+    assert "2 copies of each, figures are means over them. Varied by rotation 20, brightness 0.9." in page
+    assert "and of seeds and copies" in page
+    again = compare(load_plan(plan_file), data, out, tell=quiet, note=quiet)
+    assert again.arms == as_they_are.arms, "pictures as they are have kept their scores"
+
+
+def test_the_seeds_together_are_put_together_for_every_copy(done, data, plan_file):
+    out, _found = done
+    told = ["held_out.augmentation={ brightness = 0.9, rotation = 20 }", "held_out.copies=2"]
+    found = compare(load_plan(plan_file, told), data, out, tell=quiet, note=quiet)
+    cancer = dict(zip(data.table["image_id"], data.table["cancer"], strict=True))
+    arm, runs = found.arms[0], [run.folder for run in found.runs if run.arm == found.arms[0].name]
+    areas = []
+    for copy in range(2):
+        scores = [lines(next((out / run).glob(f"held_out-varied-*-{copy}.csv"))) for run in runs]
+        labels = np.array([cancer[line["image_id"]] for line in scores[0]])
+        areas.append(roc_auc(np.mean([[float(line["score"]) for line in one] for one in scores], axis=0), labels))
+    assert arm.seeds_together is not None
+    assert arm.seeds_together.figures["roc_auc"].value == pytest.approx(np.mean(areas))
+
+
+def test_copies_that_would_be_the_picture_itself_are_refused(plan_file):
+    with pytest.raises(InputError, match=r"held_out: copies is 2, but augmentation changes nothing"):
+        load_plan(plan_file, ["held_out.copies=2"])
+
+
 def test_a_plan_that_grows_keeps_its_runs_and_a_changed_arm_is_new(done, data, plan_file):
     _out, found = done
     folders = [run.folder for run in found.runs]
@@ -267,7 +329,7 @@ def test_folds_are_pooled_out_of_fold(data, plan_file, tmp_path, monkeypatch):
     ]
     held = [row for one in asked[::2] for row in one.split.rows(data.table, "test").tolist()]
     assert sorted(held) == list(range(80))
-    scores = {one.folder: np.linspace(0, 1, len(one.split.rows(data.table, "test"))) for one in asked}
+    scores = {one.folder: np.linspace(0, 1, len(one.split.rows(data.table, "test")))[None] for one in asked}
     monkeypatch.setattr(module, "scores_of", lambda one, *_more: scores[one.folder])
     found = compare(plan, data, tmp_path, tell=quiet, note=quiet)
     assert (found.breasts, found.patients) == (80, 40)

@@ -4,9 +4,7 @@ Knows nothing of how training works. Runs are made one after the other in folder
 are made from: one that is finished is never made again, an interrupted one is carried on, a changed one is new.
 """
 
-import csv
 import hashlib
-import io
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,10 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
-from mammo_core.checkpoint import load_checkpoint, model_of
+from mammo_core.checkpoint import Checkpoint, load_checkpoint
 from mammo_core.errors import InputError
 from mammo_core.files import write_atomic
 from mammo_core.intervals import paired_bootstrap
@@ -38,12 +35,12 @@ from mammo_train.comparison_page import comparison_page
 from mammo_train.contrasts import contrasts, measured
 from mammo_train.convergence import Curve, area_under, curve_of, reached
 from mammo_train.fit import fit
+from mammo_train.held_out import is_scored, read_scores, write_scores
 from mammo_train.measures import PROBABILITY
 from mammo_train.plan import Arm, Plan, dump_plan
 from mammo_train.prepared_set import PreparedSet
 from mammo_train.recipe import Recipe, dump_recipe, load_recipe
 from mammo_train.run import read_log
-from mammo_train.scoring import image_logits, view_scores
 from mammo_train.split import Split, make_split
 from mammo_train.units import Units, breasts_of, by_breast, stacked, views_tell
 
@@ -55,8 +52,6 @@ SHELF = "activations"
 """Folder in which the runs share what frozen layers give; gone when all are made."""
 RUNS_TOLD = "Runs"
 """What progress over all runs is called."""
-HELD_OUT = "held_out.csv"
-"""In a run's folder: image_id and score of every held-out image. A run that has it is finished."""
 
 _FEW = 30
 """Positive breasts below which the reader is warned."""
@@ -116,7 +111,7 @@ def compare(plan: Plan, data: PreparedSet, out: Path, *, tell: Tell, note: Note)
     asked = trials(plan, data)
     write_atomic(out / PLAN, dump_plan(plan).encode())
     scores = []
-    missing = missing_of(asked, out)
+    missing = missing_of(plan, asked, out)
     tell(RUNS_TOLD, len(asked) - len(missing), len(asked))
     for number, trial in enumerate(asked):
         scores.append(scores_of(trial, plan, data, out, tell, note))
@@ -133,26 +128,31 @@ def compare(plan: Plan, data: PreparedSet, out: Path, *, tell: Tell, note: Note)
     return found
 
 
-def missing_of(asked: Sequence[Trial], out: Path) -> list[int]:
-    """Numbers of the runs that are still to be made."""
-    return [number for number, trial in enumerate(asked) if not (out / trial.folder / HELD_OUT).exists()]
+def missing_of(plan: Plan, asked: Sequence[Trial], out: Path) -> list[int]:
+    """Numbers of the runs that are still to be made, or scored as the plan asks."""
+    return [number for number, trial in enumerate(asked) if not is_scored(out / trial.folder, plan.held_out)]
 
 
 def scores_of(trial: Trial, plan: Plan, data: PreparedSet, out: Path, tell: Tell, note: Note) -> NDArray[np.float64]:
-    """Scores of the held-out images in the order of their rows: of a finished run, else after making it."""
+    """Scores ``(copies, N)`` of the held-out images in the order of their rows, the run being made where it is not."""
     run = out / trial.folder
     rows = trial.split.rows(data.table, trial.part)
-    names = data.table["image_id"].iloc[rows].tolist()
-    if (run / HELD_OUT).exists():
-        return _read_scores(run / HELD_OUT, names)
-    note(f"{trial.folder}: {' then '.join(phase.name for phase in trial.recipe.phases)}")
+    if not is_scored(run, plan.held_out):
+        note(f"{trial.folder}: {' then '.join(phase.name for phase in trial.recipe.phases)}")
+        checkpoint = _trained(trial, plan, data, out, tell, note)
+        write_scores(run, checkpoint, data, rows, plan.held_out, lambda done, total: tell("Scoring", done, total))
+    return read_scores(run, data.table["image_id"].iloc[rows].tolist(), plan.held_out)
+
+
+def _trained(trial: Trial, plan: Plan, data: PreparedSet, out: Path, tell: Tell, note: Note) -> Checkpoint:
+    """Make a run, carry it on, or find it finished."""
     try:
-        checkpoint = load_checkpoint(
+        return load_checkpoint(
             fit(
                 trial.recipe,
                 data,
                 trial.split,
-                run,
+                out / trial.folder,
                 resume=True,
                 seconds=plan.budget.seconds,
                 tell=tell,
@@ -162,34 +162,6 @@ def scores_of(trial: Trial, plan: Plan, data: PreparedSet, out: Path, tell: Tell
         )
     except InputError as error:
         raise InputError(trial.folder, str(error)) from error
-    logits = image_logits(
-        model_of(checkpoint),
-        checkpoint.header.inputs,
-        data,
-        rows,
-        device="cuda" if torch.cuda.is_available() else "cpu",
-        tell=lambda done, total: tell("Scoring", done, total),
-    )
-    scores = view_scores(checkpoint.header.calibration, logits)
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(("image_id", "score"))
-    writer.writerows(zip(names, scores.tolist(), strict=True))
-    write_atomic(run / HELD_OUT, stream.getvalue().encode())
-    return scores
-
-
-def _read_scores(path: Path, names: Sequence[str]) -> NDArray[np.float64]:
-    with path.open(newline="") as stream:
-        lines = list(csv.DictReader(stream))
-    try:
-        scores = np.array([float(line["score"]) for line in lines])
-        same = [line["image_id"] for line in lines] == list(names)
-    except (KeyError, TypeError, ValueError):
-        same = False
-    if not same:
-        raise InputError(str(path), "is not what this comparison wrote; delete the run's folder to make it again")
-    return scores
 
 
 def _found(
@@ -197,7 +169,7 @@ def _found(
 ) -> Comparison:
     """Measure all runs and arms."""
     units = [
-        by_breast(data.table, trial.split.rows(data.table, trial.part), found, plan.breast_score)
+        [by_breast(data.table, trial.split.rows(data.table, trial.part), each, plan.breast_score) for each in found]
         for trial, found in zip(asked, scores, strict=True)
     ]
     curves = [curve_of(read_log(out / trial.folder)) for trial in asked]
@@ -235,7 +207,7 @@ def _found(
     )
 
 
-def _run_found(trial: Trial, plan: Plan, curve: Curve, units: Units, horizon: float) -> RunFound:
+def _run_found(trial: Trial, plan: Plan, curve: Curve, copies: Sequence[Units], horizon: float) -> RunFound:
     known = curve.roc_auc[~np.isnan(curve.roc_auc)]
     return RunFound(
         arm=trial.arm.name,
@@ -246,7 +218,7 @@ def _run_found(trial: Trial, plan: Plan, curve: Curve, units: Units, horizon: fl
         seconds=float(curve.seconds[-1]) if curve.seconds.size else 0.0,
         epochs=len(curve.phases),
         best_roc_auc=float(known.max()) if known.size else float("nan"),
-        held_out_roc_auc=roc_auc(units.scores, units.labels),
+        held_out_roc_auc=float(np.mean([roc_auc(units.scores, units.labels) for units in copies])),
         reached=reached(curve, plan.target_auc),
         area=area_under(curve, horizon),
         curve=curve,
@@ -256,12 +228,13 @@ def _run_found(trial: Trial, plan: Plan, curve: Curve, units: Units, horizon: fl
 def _pooled(
     arm: Arm, plan: Plan, data: PreparedSet, asked: Sequence[Trial], scores: Sequence[NDArray[np.float64]]
 ) -> list[Units]:
-    """Breasts of one arm, once per seed: the folds' held-out images together are the whole set."""
+    """Breasts of one arm, once per seed and copy: the folds' held-out images together are the whole set."""
     pools = []
     for seed in plan.seeds:
         mine = [i for i, trial in enumerate(asked) if trial.arm.name == arm.name and trial.seed == seed]
         rows = np.concatenate([asked[i].split.rows(data.table, asked[i].part) for i in mine])
-        pools.append(by_breast(data.table, rows, np.concatenate([scores[i] for i in mine]), plan.breast_score))
+        copies = np.concatenate([scores[i] for i in mine], axis=1)
+        pools += [by_breast(data.table, rows, each, plan.breast_score) for each in copies]
     return pools
 
 
@@ -280,11 +253,14 @@ def _with_age(pool: Sequence[Units], breasts: pd.DataFrame, plan: Plan) -> Combi
 
 
 def _seeds_together(pool: Sequence[Units], plan: Plan) -> Combined | None:
-    """Measure the mean of an arm's repeats, as an ensemble answers, and what it is above one of them."""
-    if len(pool) == 1:
+    """Measure the mean of an arm's seeds, as an ensemble answers, and what it is above one of them."""
+    seeds = len(plan.seeds)
+    if seeds == 1:
         return None
-    # Repeated, because it is compared with every seed.
-    return _combined(pool, [stacked(pool)[1].mean(axis=0)] * len(pool), plan)
+    _, scores = stacked(pool)
+    copies = scores.reshape(seeds, -1, scores.shape[1])
+    # Repeated, because every copy is compared with that of every seed.
+    return _combined(pool, [*copies.mean(axis=0)] * seeds, plan)
 
 
 def _combined(pool: Sequence[Units], made: Sequence[NDArray[np.float64]], plan: Plan) -> Combined:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from mammo_core.phases import Augmentation
 from mammo_core.settings import Settings
 from mammo_train.split import SplitSettings
 from mammo_train.toml_settings import bundled, find_bundled, read_toml, write_toml
@@ -59,6 +60,25 @@ class Budget(Settings):
         return f"{self.seconds:g} seconds of training"
 
 
+class HeldOut(Settings):
+    """How held-out pictures are shown to the trained networks: as they are, or varied, alike for all arms.
+
+    Varied as another machine or another positioning would vary them, they tell what an arm learnt of how this set's
+    pictures happen to look, which pictures of the same set cannot tell as they are.
+    """
+
+    copies: int = Field(default=0, ge=0)
+    """How many varied copies of every picture are scored in its place; figures are means over them. 0: the picture
+    as it is. Another number needs no run anew."""
+    augmentation: Augmentation = Augmentation()
+    """How the copies are varied."""
+
+    def model_post_init(self, _context: object) -> None:
+        """Refuse copies that would all be the picture as it is."""
+        if self.copies and self.augmentation == Augmentation():
+            raise ValueError(f"copies is {self.copies}, but augmentation changes nothing: say how they are varied")
+
+
 class Plan(Settings):
     """A comparison, before its data."""
 
@@ -86,6 +106,8 @@ class Plan(Settings):
     breast_score: How = "mean"
     """How the views of a held-out breast make its score: their mean, their maximum, or one of them. Another way needs
     no run anew."""
+    held_out: HeldOut = HeldOut()
+    """How held-out pictures are shown."""
     draws: int = Field(default=2000, ge=100)
     """Bootstrap draws of patients."""
 

@@ -3,7 +3,7 @@
 Knows nothing of labels, or of training.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from mammo_core.calibration import Calibration, probability, sigmoid
 from mammo_core.inputs import InputSettings
 from mammo_core.model import Architecture, Model
+from mammo_core.phases import Augmentation
 from mammo_train.dataset import Images, as_input
 from mammo_train.prepared_set import PreparedSet
-
-Rows = NDArray[np.intp]
+from mammo_train.sampling import Batch, Rows
 
 _PIXELS = 64 * 256 * 256
 """Pixels in one forward pass: 64 of the study's pictures, without filling the memory with larger ones."""
@@ -39,32 +39,45 @@ def image_logits(
     *,
     device: torch.device | str = "cpu",
     batch: int | None = None,
+    varied: Augmentation | None = None,
+    copy: int = 0,
     tell: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.float64]:
     """Logits float64 ``(N,)`` of the pictures in ``rows``, in float32 as `mammo_core.reader` computes them.
 
-    ``batch`` is the number of pictures in a forward pass, by default as many as have 4 megapixels; ``tell`` is
-    called with how many are done and their number.
+    ``batch`` is the number of pictures in a forward pass, by default as many as have 4 megapixels. ``varied`` varies
+    the pictures first: by the picture and the number of the ``copy`` alone, so that every model sees the same ones.
+    ``tell`` is called with how many are done and their number.
     """
     images = Images(data, rows)
     size = batch or batch_of(inputs, model.architecture)
     model.to(device).to(memory_format=torch.channels_last).eval()
-    parts = [np.empty(0)]
+    parts, done = [np.empty(0)], 0
     try:
-        for start in range(0, len(rows), size):
-            found = logits_of(model, images, rows[start : start + size], inputs, torch.device(device))
-            parts.append(found.cpu().double().numpy())
+        for pictures in _pictures(images, [rows[at : at + size] for at in range(0, len(rows), size)], varied, copy):
+            parts.append(_logits(model, as_input(pictures.to(device), inputs)).cpu().double().numpy())
+            done += len(pictures)
             if tell is not None:
-                tell(min(start + size, len(rows)), len(rows))
+                tell(done, len(rows))
     finally:
         images.close()
     return np.concatenate(parts)
 
 
-def logits_of(network: nn.Module, images: Images, rows: Rows, inputs: InputSettings, device: torch.device) -> Tensor:
-    """Logits float32 ``(n,)`` of one batch, on the device, by a network in evaluation mode."""
+def _pictures(images: Images, batches: Sequence[Rows], varied: Augmentation | None, copy: int) -> Iterator[Tensor]:
+    """Pictures of one batch after the other: float32 ``(n, 1, H, W)`` in [0, 1]."""
+    if varied is None:
+        yield from map(images.plain, batches)
+        return
+    asked = [Batch(rows, np.full(len(rows), copy, np.intp), len(rows)) for rows in batches]
+    for _, pictures in images.varied(asked, varied, seed=0, epoch=0):
+        yield pictures
+
+
+def _logits(network: nn.Module, given: Tensor) -> Tensor:
+    """Logits float32 ``(n,)`` of one batch, on its device, by a network in evaluation mode."""
     with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-        found: Tensor = network(as_input(images.plain(rows).to(device), inputs))
+        found: Tensor = network(given)
     return found
 
 

@@ -19,6 +19,9 @@ from mammo_core.settings import Settings
 
 Kind = TypeVar("Kind", bound=Settings)
 
+_OWN_WORDS = "Value error, "
+"""What pydantic puts before the words of a validator of ours."""
+
 
 def read_toml(
     kind: type[Kind], path: Path, overrides: Sequence[str] = (), *, short: Mapping[str, str] | None = None
@@ -75,7 +78,7 @@ def checked(kind: type[Kind], fields: Mapping[str, Any]) -> tuple[Kind | None, d
     except ValidationError as error:
         wrong: dict[str, str] = {}
         for problem in error.errors():
-            wrong.setdefault(_place(dict(problem)), str(problem["msg"]).removeprefix("Value error, "))
+            wrong.setdefault(_place(dict(problem)), str(problem["msg"]).removeprefix(_OWN_WORDS))
         # A list whose members are wrong is said to be too short: what is inside it is what matters.
         inside = {place: any(other.startswith(f"{place}.") for other in wrong) for place in wrong}
         return None, {place: words for place, words in wrong.items() if not inside[place]}
@@ -99,8 +102,12 @@ def _in_words(problem: dict[str, Any], whole: str) -> str:
     """Name field, value and expectation of one thing that pydantic found."""
     place = _place(problem)
     found = problem["input"]
+    words = str(problem["msg"])
+    if words.startswith(_OWN_WORDS):
+        # A validator of ours names field and value itself.
+        return f"{place or whole}: {words.removeprefix(_OWN_WORDS)}"
     shown = "" if isinstance(found, dict | list) else f"is {found!r}: "
-    return f"{place or whole} {shown}{problem['msg']}"
+    return f"{place or whole} {shown}{words}"
 
 
 def _changed(settings: Kind, override: str, short: Mapping[str, str]) -> Kind:

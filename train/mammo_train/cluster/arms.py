@@ -18,7 +18,8 @@ def run_on_cluster(address: str, plan: Plan, data: PreparedSet, out: Path, *, te
     Every machine must see the set and ``out`` under the same path. One run that fails does not end the others; then
     InputError names it. `Stopped` where somebody asked a run to end: no other run is begun then.
     """
-    total, missing = len(trials(plan, data)), missing_of(trials(plan, data), out)
+    all_of = trials(plan, data)
+    total, missing = len(all_of), missing_of(plan, all_of, out)
     if not missing:
         return
     tell(RUNS_TOLD, total - len(missing), total)
