@@ -10,6 +10,20 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Let torch compute with one thread, here and in what is started.
+
+    Tests of other files go on beside, and the threads of a tiny network wait for one another.
+    """
+    before = torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        torch.set_num_threads(1)
+        yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep every test, and what it starts, away from the library of whoever runs it."""
     with pytest.MonkeyPatch.context() as patch:
@@ -30,13 +44,3 @@ def shared() -> Path:
 def cells_look_at_their_middle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare a run's end the measuring of where cells look, which takes longer than training on a tiny set."""
     monkeypatch.setattr("mammo_train.outcome.cell_shift", lambda _model: (0.0, 0.0))
-
-
-@pytest.fixture
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let torch compute with one thread, here and in what is started: those of a tiny network wait for one another."""
-    before = torch.get_num_threads()
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)

@@ -28,8 +28,6 @@ from tiny_set import phase, tiny_recipe, tiny_set
 
 PATIENCE = 300
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture
 def jobs(tmp_path: Path) -> Jobs:

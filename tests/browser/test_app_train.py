@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(os.name != "posix", reason="sends SIGKILL"),
-    pytest.mark.usefixtures("one_thread"),
 ]
 
 TINY = {
