@@ -1,8 +1,10 @@
 """A real Ray cluster on this machine: the same curves, figures and pictures as without it, and jobs handed to it."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -43,17 +45,19 @@ LONG = tiny_recipe(
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+def cluster() -> Iterator[tuple[str, str]]:
     """Addresses of the cluster and of its job server."""
-    folder = tmp_path_factory.mktemp("r")
+    # The job server is lost without a word where the names of its sockets pass 107 characters: no folder of pytest's.
+    folder = tempfile.mkdtemp(prefix="r")
     environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": os.pathsep.join(sys.path)}
     start = [sys.executable, "-m", "ray.scripts.scripts"]
-    options = {"port": "6479", "dashboard-port": "8365", "num-cpus": "3", "temp-dir": str(folder)}
+    options = {"port": "6479", "dashboard-port": "8365", "num-cpus": "3", "temp-dir": folder}
     words = [f"--{name}={value}" for name, value in options.items()]
     memory = "--object-store-memory=100000000"
     subprocess.run([*start, "start", "--head", *words, memory], env=environment, check=True, capture_output=True)
     yield "127.0.0.1:6479", "http://127.0.0.1:8365"
     subprocess.run([*start, "stop", "--force"], env=environment, check=True, capture_output=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def there(cluster: tuple[str, str], *words: str) -> str:

@@ -233,8 +233,14 @@ def test_held_out_pictures_are_scored_varied_without_a_run_anew(done, data, plan
         np.mean([one.held_out_roc_auc for one in found.runs if one.arm == "warmed"])
     )
     page = (out / "comparison.html").read_text()
-    assert "2 copies of each, figures are means over them. Varied by rotation 20, brightness 0.9." in page
-    assert "and of seeds and copies" in page
+    assert "2 copies of each, the same for every arm (rotation 20, brightness 0.9)." in page
+    kept = path.read_bytes()
+    path.unlink()
+    heard: list[tuple[int, int]] = []
+    plan = load_plan(plan_file, told)
+    compare(plan, data, out, tell=lambda *said: heard.append(said[1:]) if said[0] == "Scoring" else None, note=quiet)
+    assert path.read_bytes() == kept
+    assert heard == [(len(rows), len(rows))], "nothing but the copy that was missing is scored"
     again = compare(load_plan(plan_file), data, out, tell=quiet, note=quiet)
     assert again.arms == as_they_are.arms, "pictures as they are have kept their scores"
 
@@ -252,6 +258,7 @@ def test_the_seeds_together_are_put_together_for_every_copy(done, data, plan_fil
         areas.append(roc_auc(np.mean([[float(line["score"]) for line in one] for one in scores], axis=0), labels))
     assert arm.seeds_together is not None
     assert arm.seeds_together.figures["roc_auc"].value == pytest.approx(np.mean(areas))
+    assert arm.seeds_together.adds.value == pytest.approx(np.mean(areas) - arm.figures["roc_auc"].value)
 
 
 def test_copies_that_would_be_the_picture_itself_are_refused(plan_file):
@@ -329,11 +336,15 @@ def test_folds_are_pooled_out_of_fold(data, plan_file, tmp_path, monkeypatch):
     ]
     held = [row for one in asked[::2] for row in one.split.rows(data.table, "test").tolist()]
     assert sorted(held) == list(range(80))
-    scores = {one.folder: np.linspace(0, 1, len(one.split.rows(data.table, "test")))[None] for one in asked}
+    # Two copies that contradict each other.
+    rising = {one.folder: np.linspace(0, 1, len(one.split.rows(data.table, "test"))) for one in asked}
+    scores = {folder: np.stack([one, 1 - one]) for folder, one in rising.items()}
     monkeypatch.setattr(module, "scores_of", lambda one, *_more: scores[one.folder])
     found = compare(plan, data, tmp_path, tell=quiet, note=quiet)
     assert (found.breasts, found.patients) == (80, 40)
     assert any("pooled without calibration" in text for text in found.warnings)
+    assert [arm.figures["roc_auc"].value for arm in found.arms] == pytest.approx([0.5, 0.5])
+    assert found.runs[0].held_out_roc_auc == pytest.approx(0.5)
     assert found.contrasts[0].difference.value == 0
     assert found.contrasts[0].p_holm == 1
     assert {arm.seeds_together for arm in found.arms} == {None}, "one seed has none to be put together with"

@@ -51,9 +51,11 @@ def bootstrap(
     Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13. ``scores`` ``(N,)``, ``labels`` and
     ``patients`` have one entry per unit (breast, view); all units of a drawn patient come along, as weights. Scores
     ``(R, N)`` are R repeats of one way of training (seeds): the figure is the mean over repeats, and repeats are
-    drawn too, so that the interval holds the luck of training. Draws in which the statistic does not exist (NaN)
-    are left out. The same patients and seed give the same draws. Raises InputError where lengths differ, the set is
-    empty or the statistic does not exist on it.
+    drawn too, so that the interval holds the luck of training. ``(R, C, N)`` are C copies of each repeat (varied
+    pictures): the figure of a repeat is the mean over its copies, which are never drawn: copies of the same training
+    say nothing of its luck. Draws in which the statistic does not exist (NaN) are left out. The same patients and
+    seed give the same draws. Raises InputError where lengths differ, the set is empty or the statistic does not exist
+    on it.
     """
     runs = _Repeats(statistic, scores, labels, patients)
     values = np.array([float(runs.drawn(weights, repeats)) for weights, repeats in runs.draws(draws, seed)])
@@ -91,7 +93,7 @@ def paired_bootstrap(
 ) -> PairedDifference:
     """Measure ``statistic(a) - statistic(b)`` on the same units, both models on the same draws of patients.
 
-    Scores ``(N,)``, or ``(R, N)`` for R repeats (the same seeds in the same order), as for :func:`bootstrap`. The
+    Scores ``(N,)``, ``(R, N)`` or ``(R, C, N)``, with the same seeds in the same order, as for :func:`bootstrap`. The
     p-value is twice the smaller tail beyond zero, ``2 * (1 + tail) / (1 + draws)``: never zero (Davison and Hinkley
     1997, section 4.2). Raises InputError as :func:`bootstrap` does, and where the shapes of a and b differ.
     """
@@ -174,7 +176,7 @@ def estimate(value: float, drawn: NDArray[np.float64]) -> Estimate:
 
 
 class _Repeats:
-    """One model's scores in R repeats, each sorted once, so that every draw finds them in order."""
+    """One model's scores in R repeats of C copies, each sorted once, so that every draw finds them in order."""
 
     def __init__(
         self,
@@ -184,14 +186,18 @@ class _Repeats:
         patients: Sequence[str],
     ) -> None:
         stacked = np.atleast_2d(scores)
-        if not stacked.shape[1] == labels.size == len(patients) > 0:
-            sizes = f"{stacked.shape[1]} scores, {labels.size} labels, {len(patients)} patients"
+        stacked = stacked[:, None] if stacked.ndim == 2 else stacked
+        if not stacked.shape[2] == labels.size == len(patients) > 0:
+            sizes = f"{stacked.shape[2]} scores, {labels.size} labels, {len(patients)} patients"
             raise InputError("bootstrap", f"needs as many of each and at least one; got {sizes}")
         self._statistic = statistic
         _, self._patient_of = np.unique(np.asarray(patients), return_inverse=True)
-        orders = [np.argsort(row, kind="stable") for row in stacked]
-        self._sorted: list[tuple[Scores, Labels, NDArray[np.intp]]] = [
-            (row[order], labels[order], order) for row, order in zip(stacked, orders, strict=True)
+        self._sorted: list[list[tuple[Scores, Labels, NDArray[np.intp]]]] = [
+            [
+                (row[order], labels[order], order)
+                for row, order in ((row, np.argsort(row, kind="stable")) for row in copies)
+            ]
+            for copies in stacked
         ]
 
     def draws(self, count: int, seed: int) -> Iterator[tuple[Weights, NDArray[np.intp]]]:
@@ -207,8 +213,8 @@ class _Repeats:
         """Mean of the statistic (number or array) over these repeats, each unit as often as the weights say."""
         values = {}
         for repeat in set(repeats.tolist()):
-            scores, labels, order = self._sorted[repeat]
-            values[repeat] = self._statistic(scores, labels, weights[order])
+            copies = self._sorted[repeat]
+            values[repeat] = np.mean([self._statistic(s, y, weights[order]) for s, y, order in copies], axis=0)
         return np.mean([values[repeat] for repeat in repeats.tolist()], axis=0)
 
     def whole(self) -> Any:

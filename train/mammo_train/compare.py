@@ -7,7 +7,7 @@ are made from: one that is finished is never made again, an interrupted one is c
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,17 +32,17 @@ from mammo_train.comparison import (
     tables,
 )
 from mammo_train.comparison_page import comparison_page
-from mammo_train.contrasts import contrasts, measured
+from mammo_train.contrasts import Pool, contrasts, measured, repeats
 from mammo_train.convergence import Curve, area_under, curve_of, reached
 from mammo_train.fit import fit
 from mammo_train.held_out import is_scored, read_scores, write_scores
 from mammo_train.measures import PROBABILITY
-from mammo_train.plan import Arm, Plan, dump_plan
+from mammo_train.plan import Arm, HeldOut, Plan, dump_plan
 from mammo_train.prepared_set import PreparedSet
 from mammo_train.recipe import Recipe, dump_recipe, load_recipe
 from mammo_train.run import read_log
 from mammo_train.split import Split, make_split
-from mammo_train.units import Units, breasts_of, by_breast, stacked, views_tell
+from mammo_train.units import Units, breasts_of, by_breast, views_tell
 
 PLAN = "plan.toml"
 RESULT = "comparison.json"
@@ -138,7 +138,7 @@ def scores_of(trial: Trial, plan: Plan, data: PreparedSet, out: Path, tell: Tell
     run = out / trial.folder
     rows = trial.split.rows(data.table, trial.part)
     if not is_scored(run, plan.held_out):
-        note(f"{trial.folder}: {' then '.join(phase.name for phase in trial.recipe.phases)}")
+        note(f"{trial.folder}: {' then '.join(phase.name for phase in trial.recipe.phases)}, then scored")
         checkpoint = _trained(trial, plan, data, out, tell, note)
         write_scores(run, checkpoint, data, rows, plan.held_out, lambda done, total: tell("Scoring", done, total))
     return read_scores(run, data.table["image_id"].iloc[rows].tolist(), plan.held_out)
@@ -178,13 +178,13 @@ def _found(
         _run_found(trial, plan, curve, one, horizon) for trial, curve, one in zip(asked, curves, units, strict=True)
     )
     pools = {arm.name: _pooled(arm, plan, data, asked, scores) for arm in plan.arms}
-    first = pools[plan.arms[0].name][0]
+    first = pools[plan.arms[0].name][0][0]
     breasts = _breasts(data, asked)
     arms = tuple(
         arm_found(
             arm.name,
             plan,
-            measured(pools[arm.name], plan.prevalence, plan.draws),
+            measured(*repeats(pools[arm.name]), plan.prevalence, plan.draws),
             runs,
             with_age=_with_age(pools[arm.name], breasts, plan),
             seeds_together=_seeds_together(pools[arm.name], plan),
@@ -227,15 +227,15 @@ def _run_found(trial: Trial, plan: Plan, curve: Curve, copies: Sequence[Units], 
 
 def _pooled(
     arm: Arm, plan: Plan, data: PreparedSet, asked: Sequence[Trial], scores: Sequence[NDArray[np.float64]]
-) -> list[Units]:
-    """Breasts of one arm, once per seed and copy: the folds' held-out images together are the whole set."""
-    pools = []
+) -> Pool:
+    """Breasts of one arm, for each seed and copy: the folds' held-out images together are the whole set."""
+    pool = []
     for seed in plan.seeds:
         mine = [i for i, trial in enumerate(asked) if trial.arm.name == arm.name and trial.seed == seed]
         rows = np.concatenate([asked[i].split.rows(data.table, asked[i].part) for i in mine])
         copies = np.concatenate([scores[i] for i in mine], axis=1)
-        pools += [by_breast(data.table, rows, each, plan.breast_score) for each in copies]
-    return pools
+        pool.append([by_breast(data.table, rows, each, plan.breast_score) for each in copies])
+    return pool
 
 
 def _breasts(data: PreparedSet, asked: Sequence[Trial]) -> pd.DataFrame:
@@ -244,30 +244,27 @@ def _breasts(data: PreparedSet, asked: Sequence[Trial]) -> pd.DataFrame:
     return breasts_of(data.table, np.unique(np.concatenate(rows)))
 
 
-def _with_age(pool: Sequence[Units], breasts: pd.DataFrame, plan: Plan) -> Combined | None:
-    """Put every repeat of an arm together with age, and measure what that adds."""
-    _, scores = stacked(pool)
-    found = [with_age(breasts, each) for each in scores]
+def _with_age(pool: Pool, breasts: pd.DataFrame, plan: Plan) -> Combined | None:
+    """Put every seed and copy of an arm together with age, and measure what that adds."""
+    units, scores = repeats(pool)
+    found = [with_age(breasts, each) for each in scores.reshape(-1, scores.shape[2])]
     aged = [each for each in found if each is not None]
-    return None if len(aged) < len(found) else _combined(pool, aged, plan)
+    return None if len(aged) < len(found) else _combined(units, np.reshape(aged, scores.shape), scores, plan)
 
 
-def _seeds_together(pool: Sequence[Units], plan: Plan) -> Combined | None:
+def _seeds_together(pool: Pool, plan: Plan) -> Combined | None:
     """Measure the mean of an arm's seeds, as an ensemble answers, and what it is above one of them."""
-    seeds = len(plan.seeds)
-    if seeds == 1:
+    if len(pool) == 1:
         return None
-    _, scores = stacked(pool)
-    copies = scores.reshape(seeds, -1, scores.shape[1])
-    # Repeated, because every copy is compared with that of every seed.
-    return _combined(pool, [*copies.mean(axis=0)] * seeds, plan)
+    units, scores = repeats(pool)
+    # Repeated, because it is compared with every seed.
+    return _combined(units, np.broadcast_to(scores.mean(axis=0), scores.shape), scores, plan)
 
 
-def _combined(pool: Sequence[Units], made: Sequence[NDArray[np.float64]], plan: Plan) -> Combined:
-    """Measure scores that were made from those of an arm, beside these."""
-    units, scores = stacked(pool)
-    adds = paired_bootstrap(roc_auc, np.stack(made), scores, units.labels, units.patients, draws=plan.draws)
-    return Combined(measured([replace(units, scores=each) for each in made], plan.prevalence, plan.draws), adds)
+def _combined(units: Units, made: NDArray[np.float64], scores: NDArray[np.float64], plan: Plan) -> Combined:
+    """Measure scores ``(seeds, copies, N)`` that were made from those of an arm, beside these."""
+    adds = paired_bootstrap(roc_auc, made, scores, units.labels, units.patients, draws=plan.draws)
+    return Combined(measured(units, made, plan.prevalence, plan.draws), adds)
 
 
 def _without_picture(units: Units, breasts: pd.DataFrame, plan: Plan) -> Iterator[WithoutPicture]:
@@ -277,7 +274,7 @@ def _without_picture(units: Units, breasts: pd.DataFrame, plan: Plan) -> Iterato
         if found.scores is None:
             yield WithoutPicture(kind, found.how, None)
             continue
-        figures = measured([replace(units, scores=found.scores)], plan.prevalence, plan.draws)
+        figures = measured(units, found.scores, plan.prevalence, plan.draws)
         # No probabilities: what takes them for such has no meaning.
         ranked = {name: figure for name, figure in figures.items() if name not in PROBABILITY}
         yield WithoutPicture(kind, found.how, ranked)
@@ -292,7 +289,7 @@ def _warnings(
     arms: Sequence[ArmFound],
 ) -> tuple[str, ...]:
     """What the reader must know before believing a difference."""
-    found = []
+    found = [*_as_shown(plan.held_out)]
     if asked[0].part == "validation":
         found.append(
             "There is no test part: arms are compared on the breasts that chose their checkpoints, which flatters "
@@ -325,3 +322,17 @@ def _warnings(
         meant = ", ".join(f"{size[0]} x {size[1]}" for size in sizes if size)
         found.append(f"The set is {data.inputs.height} x {data.inputs.width}, recipes are meant for {meant}.")
     return tuple(found)
+
+
+def _as_shown(held_out: HeldOut) -> Iterator[str]:
+    """Say how held-out pictures were varied, where they were."""
+    if held_out.copies:
+        copies = f"{held_out.copies} copies" if held_out.copies > 1 else "one copy"
+        changes = held_out.augmentation.model_dump()
+        # How much is blurred or erased means nothing where nothing is.
+        skipped = {kind for kind in ("blur", "erase") if not changes[kind]}
+        told = [f"{name} {value:g}" for name, value in changes.items() if value and name.split("_")[0] not in skipped]
+        yield (
+            f"Held-out pictures were not shown as they are, but varied at random, {copies} of each, the same for every "
+            f"arm ({', '.join(told)}). An arm that learnt from pictures varied alike has that advantage."
+        )

@@ -4,7 +4,7 @@ Knows nothing of training. What stands in comparison.json and the CSV files is s
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -26,7 +26,6 @@ from mammo_train.html_page import (
     table,
     warning,
 )
-from mammo_train.plan import HeldOut, Plan
 from mammo_train.units import How
 
 _SIGNIFICANT = 0.05
@@ -63,33 +62,16 @@ def _about(found: Comparison) -> str:
     facts = (
         f"Set: {found.data_source}. Held out: {held_out}, {found.breasts:,} breasts of {found.patients:,} patients, "
         f"{found.positive_breasts:,} with cancer ({share:.1%}). A breast's score is {score}.",
-        *_shown(plan.held_out),
         f"Budget of every run, warm-up included: {plan.budget.in_words()}. Phases do not end early. "
         f"Every arm was trained with {repeats}; figures are means over them.",
-        f"Intervals: 95 %, {plan.draws:,} bootstrap draws of patients{_and_of(plan)}; the same draws for every arm.",
+        f"Intervals: 95 %, {plan.draws:,} bootstrap draws of patients{', and of seeds' * (len(plan.seeds) > 1)}; the "
+        "same draws for every arm.",
     )
     arms = table(
         ["arm", "recipe", "what it tries"],
         [[arm.name, " ".join([arm.recipe, *arm.overrides]), arm.about] for arm in plan.arms],
     )
     return "".join([*map(warning, found.warnings), *map(paragraph, facts), arms])
-
-
-def _shown(held_out: HeldOut) -> Iterator[str]:
-    """Say how held-out pictures were varied, where they were."""
-    if held_out.copies:
-        changes = held_out.augmentation.model_dump(exclude_defaults=True)
-        yield (
-            f"Held-out pictures were not shown as they are, but varied at random, the same for every arm: "
-            f"{held_out.copies} copies of each, figures are means over them. Varied by "
-            f"{', '.join(f'{name} {value:g}' for name, value in changes.items())}."
-        )
-
-
-def _and_of(plan: Plan) -> str:
-    """Say what is drawn beside patients."""
-    repeats = ["seeds"] * (len(plan.seeds) > 1) + ["copies"] * (plan.held_out.copies > 1)
-    return f", and of {' and '.join(repeats)}" if repeats else ""
 
 
 def _arms(found: Comparison) -> str:

@@ -1,7 +1,7 @@
 """Arms of a comparison -> their figures and what tells them apart, with intervals.
 
-Knows nothing of training: scores of the same breasts in, one pool per repeat (seed) of each arm. All arms are
-measured on the same draws of patients, and where there are several seeds these are drawn too.
+Knows nothing of training: a pool of scores of the same breasts per arm in. All arms are measured on the same draws
+of patients, and where there are several seeds these are drawn too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,6 +25,9 @@ from mammo_core.metrics import (
 from mammo_core.prevalence import at_prevalence
 from mammo_train.plan import Question
 from mammo_train.units import Units, stacked
+
+Pool = Sequence[Sequence[Units]]
+"""Scores of one arm on the same units: for each repeat (seed) its copies, one where pictures are as they are."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,14 @@ def figures(prevalence: float | None) -> tuple[Figure, ...]:
     )
 
 
-def measured(pools: Sequence[Units], prevalence: float | None, draws: int) -> dict[str, Estimate]:
-    """Every figure of one arm, ``pools`` being its repeats on the same units: the mean over them."""
-    units, scores = stacked(pools)
+def repeats(pool: Pool) -> tuple[Units, NDArray[np.float64]]:
+    """Units of a pool, as its first copy has them, and all its scores ``(seeds, copies, N)``."""
+    units, scores = stacked([each for copies in pool for each in copies])
+    return units, scores.reshape(len(pool), -1, scores.shape[1])
+
+
+def measured(units: Units, scores: NDArray[np.float64], prevalence: float | None, draws: int) -> dict[str, Estimate]:
+    """Every figure of scores ``(seeds, copies, N)`` on these units: the mean over seeds and copies."""
     asked = figures(prevalence)
 
     def values(scores: Scores, labels: Labels, weights: Weights) -> NDArray[np.float64]:
@@ -91,13 +99,13 @@ def measured(pools: Sequence[Units], prevalence: float | None, draws: int) -> di
 
 
 def contrasts(
-    pools: Mapping[str, Sequence[Units]], questions: Sequence[Question], prevalence: float | None, draws: int
+    pools: Mapping[str, Pool], questions: Sequence[Question], prevalence: float | None, draws: int
 ) -> tuple[Contrast, ...]:
     """Answer every question by every figure that is tested; Holm's correction goes over all of them together."""
     found: list[tuple[Question, Figure, PairedDifference]] = []
     for question in questions:
-        units, _ = stacked([pools[question.a][0], pools[question.b][0]])
-        scores_a, scores_b = (stacked(pools[name])[1] for name in (question.a, question.b))
+        units, scores = repeats([*pools[question.a], *pools[question.b]])
+        scores_a, scores_b = np.split(scores, [len(pools[question.a])])
         for figure in figures(prevalence):
             if figure.tested:
                 difference = paired_bootstrap(

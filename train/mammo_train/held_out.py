@@ -25,17 +25,17 @@ HELD_OUT = "held_out.csv"
 """In a run's folder: image_id and score of every held-out picture as it is."""
 
 
-def files_of(shown: HeldOut) -> tuple[str, ...]:
+def files_of(wanted: HeldOut) -> tuple[str, ...]:
     """Names of the files that hold the scores: one, or one for each varied copy, named by how these are varied."""
-    if not shown.copies:
+    if not wanted.copies:
         return (HELD_OUT,)
-    identity = hashlib.sha256(shown.augmentation.model_dump_json().encode()).hexdigest()[:8]
-    return tuple(f"held_out-varied-{identity}-{copy}.csv" for copy in range(shown.copies))
+    identity = hashlib.sha256(wanted.augmentation.model_dump_json().encode()).hexdigest()[:8]
+    return tuple(f"held_out-varied-{identity}-{copy}.csv" for copy in range(wanted.copies))
 
 
-def is_scored(run: Path, shown: HeldOut) -> bool:
+def is_scored(run: Path, wanted: HeldOut) -> bool:
     """Whether the run's folder has all scores."""
-    return all((run / name).exists() for name in files_of(shown))
+    return all((run / name).exists() for name in files_of(wanted))
 
 
 def write_scores(
@@ -43,38 +43,42 @@ def write_scores(
     checkpoint: Checkpoint,
     data: PreparedSet,
     rows: Rows,
-    shown: HeldOut,
+    wanted: HeldOut,
     tell: Callable[[int, int], None],
 ) -> None:
     """Score what the folder has no scores of yet; ``tell`` hears how many pictures are done and their number."""
     names = data.table["image_id"].iloc[rows].tolist()
-    for copy, name in enumerate(files_of(shown)):
-        if (run / name).exists():
-            continue
+    missing = [(copy, run / name) for copy, name in enumerate(files_of(wanted)) if not (run / name).exists()]
+    total = len(missing) * len(rows)
+    for number, (copy, path) in enumerate(missing):
+
+        def show(done: int, _of_this: int, before: int = number * len(rows)) -> None:
+            tell(before + done, total)
+
         logits = image_logits(
             model_of(checkpoint),
             checkpoint.header.inputs,
             data,
             rows,
             device="cuda" if torch.cuda.is_available() else "cpu",
-            varied=shown.augmentation if shown.copies else None,
+            varied=wanted.augmentation if wanted.copies else None,
             copy=copy,
-            tell=tell,
+            tell=show,
         )
         scores = view_scores(checkpoint.header.calibration, logits)
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(("image_id", "score"))
         writer.writerows(zip(names, scores.tolist(), strict=True))
-        write_atomic(run / name, stream.getvalue().encode())
+        write_atomic(path, stream.getvalue().encode())
 
 
-def read_scores(run: Path, names: Sequence[str], shown: HeldOut) -> NDArray[np.float64]:
+def read_scores(run: Path, names: Sequence[str], wanted: HeldOut) -> NDArray[np.float64]:
     """Scores ``(copies, N)`` of the pictures ``names``; ``(1, N)`` of pictures as they are.
 
     Raises InputError naming the file that is not what was written.
     """
-    return np.stack([_read(run / name, names) for name in files_of(shown)])
+    return np.stack([_read(run / name, names) for name in files_of(wanted)])
 
 
 def _read(path: Path, names: Sequence[str]) -> NDArray[np.float64]:

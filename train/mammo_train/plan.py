@@ -64,12 +64,13 @@ class HeldOut(Settings):
     """How held-out pictures are shown to the trained networks: as they are, or varied, alike for all arms.
 
     Varied as another machine or another positioning would vary them, they tell what an arm learnt of how this set's
-    pictures happen to look, which pictures of the same set cannot tell as they are.
+    pictures happen to look, which pictures of the same set cannot tell as they are. An arm that learnt from pictures
+    varied alike has that advantage.
     """
 
     copies: int = Field(default=0, ge=0)
     """How many varied copies of every picture are scored in its place; figures are means over them. 0: the picture
-    as it is. Another number needs no run anew."""
+    as it is. Another number, in the same folder, needs no run anew."""
     augmentation: Augmentation = Augmentation()
     """How the copies are varied."""
 
