@@ -180,7 +180,11 @@ def test_json_tables_and_page_say_the_same(done):
     assert said["data_sha256"] == found.data_sha256
     assert [one["figure"] for one in said["contrasts"]] == ["roc_auc", "pr_auc_stated"]
     differences = lines(out / "differences.csv")
-    assert [float(line["p_holm"]) for line in differences] == [one.p_holm for one in found.contrasts]
+    asked = [line for line in differences if line["p_holm"]]
+    assert [float(line["p_holm"]) for line in asked] == [one.p_holm for one in found.contrasts]
+    added = {(line["a"], line["b"]): float(line["difference"]) for line in differences if not line["p_holm"]}
+    assert added == {(name, arm.name): combined.adds.value for arm in found.arms for name, combined in arm.combined()}
+    assert added, "the seeds together are told"
     convergence = lines(out / "convergence.csv")
     assert [line["run_folder"] for line in convergence] == [run.folder for run in found.runs]
     assert len(lines(out / "curves.csv")) == sum(run.epochs for run in found.runs)

@@ -156,6 +156,29 @@ def test_heatmaps_are_measured_against_the_masks(out, data):
     assert peak["difference"]["value"] == pytest.approx(difference, abs=1e-6)  # the CSV has six digits
 
 
+def test_every_figure_is_in_a_table_too(out):
+    found = read(out)
+    figures, costs = table(out, "figures"), table(out, "thresholds")
+    assert len(figures) == sum(len(level["figures"]) for level in found["levels"])
+    level, figure = found["levels"][0], found["levels"][0]["figures"][0]
+    line = figures.iloc[0]
+    assert (line["unit"], line["how"], line["n"], line["figure"]) == ("breast", level["how"], level["n"], "roc_auc")
+    for column, value in zip(("value", "value_low", "value_high"), figure["own"].values(), strict=True):
+        assert line[column] == pytest.approx(value, rel=1e-5)
+    point = found["operating_points"][1]
+    lines = costs[(costs["point"] == point["name"]) & (costs["unit"] == "patient")]
+    assert lines["value"].tolist() == pytest.approx(
+        [one["own"]["value"] for one in point["patient"]["figures"]], rel=1e-5
+    )
+    stated = [one["stated"]["value"] if one["stated"] else np.nan for one in point["patient"]["figures"]]
+    assert lines["stated"].tolist() == pytest.approx(stated, rel=1e-5, nan_ok=True)
+    shuffled = [one["shuffled_pointing"]["high"] for one in found["localisation"]]
+    assert table(out, "localisation")["shuffled_pointing_high"].tolist() == pytest.approx(shuffled, rel=1e-5)
+    above = [one["roc_auc_above"]["p"] for one in found["baselines"] if one["roc_auc_above"]]
+    assert table(out, "baselines")["roc_auc_above_p"].dropna().tolist() == pytest.approx(above, rel=1e-5)
+    assert len(table(out, "heat_differences")) == len(found["heat_differences"])
+
+
 def test_baselines_are_fitted_on_other_patients(out):
     age, machine, views = read(out)["baselines"]
     assert (age["kind"], machine["kind"], views["kind"]) == ("age", "machine", "number of views")

@@ -1,4 +1,4 @@
-"""What a person may want to draw or test again, as CSV: scores, curves, bins, groups, heatmaps.
+"""What a person may want to draw, test again or cite, as CSV: scores, curves, every figure with its interval, heatmaps.
 
 Knows nothing of how it was measured or where it is written.
 """
@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammo_core.intervals import Estimate
+from mammo_core.intervals import Estimate, PairedDifference
 from mammo_train.evaluation import Evaluation
 from mammo_train.evaluation_figures import Curves
 from mammo_train.heat_study import HeatStudy
+from mammo_train.measures import AtThreshold, Figure, Level
 from mammo_train.units import by_breast, by_patient
 
 
@@ -48,24 +49,80 @@ def tables(
     points = {"threshold": roc.thresholds, "sensitivity": roc.sensitivity, "specificity": roc.specificity}
     yield "roc", _csv(pd.DataFrame(points))
     yield "pr", _csv(pd.DataFrame({"threshold": pr.thresholds, "recall": pr.recall, "precision": pr.precision}))
+    yield "figures", _csv(_figures(evaluation))
+    yield "thresholds", _csv(_thresholds(evaluation))
+    yield "baselines", _csv(_flat(evaluation.baselines))
     yield "calibration", _csv(_flat(evaluation.calibration))
     yield "subgroups", _csv(_flat(evaluation.subgroups))
+    yield "localisation", _csv(_flat(evaluation.localisation))
+    yield "heat_differences", _csv(_flat(evaluation.heat_differences))
     yield (
         "heatmaps",
         _csv(_flat(heat.facts).assign(image_id=[str(table["image_id"].iat[fact.row]) for fact in heat.facts])),
     )
 
 
+def _figures(evaluation: Evaluation) -> pd.DataFrame:
+    """What needs no threshold: a row for every figure of every unit, and of both readings of BI-RADS 3."""
+    levels = [("the set's labels", level) for level in evaluation.levels]
+    levels += [(convention.name, convention.level) for convention in evaluation.conventions]
+    return pd.DataFrame(
+        [
+            {"labels": labels, "unit": level.unit, "how": level.how, **_counts(level), **_figure(figure)}
+            for labels, level in levels
+            for figure in level.figures
+        ]
+    )
+
+
+def _thresholds(evaluation: Evaluation) -> pd.DataFrame:
+    """What every threshold costs, a row for every figure of breasts and of patients."""
+    costs = [
+        ("the set's labels", point.name, at)
+        for point in evaluation.operating_points
+        for at in (point.breast, point.patient)
+    ]
+    costs += [
+        (one.name, "the checkpoint's own", one.at_threshold) for one in evaluation.conventions if one.at_threshold
+    ]
+    return pd.DataFrame(
+        [
+            {
+                "labels": labels,
+                "point": name,
+                "threshold": at.threshold,
+                "unit": at.unit,
+                **_counts(at),
+                **_figure(figure),
+            }
+            for labels, name, at in costs
+            for figure in at.figures
+        ]
+    )
+
+
+def _counts(measured: Level | AtThreshold) -> dict[str, object]:
+    return {"n": measured.n, "positives": measured.positives, "patients": measured.patients}
+
+
+def _figure(figure: Figure) -> dict[str, object]:
+    """A figure at the set's own prevalence and at the stated one, which is empty where there is none."""
+    stated = figure.stated or Estimate(np.nan, np.nan, np.nan)
+    return {"figure": figure.name, **_columns("value", figure.own), **_columns("stated", stated)}
+
+
+def _columns(name: str, found: Estimate | PairedDifference) -> dict[str, object]:
+    columns: dict[str, object] = {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+    return columns | ({f"{name}_p": found.p} if isinstance(found, PairedDifference) else {})
+
+
 def _flat(values: Sequence[Any]) -> pd.DataFrame:
-    """Dataclasses as rows; an estimate becomes three columns."""
+    """Dataclasses as rows; an estimate becomes three columns, a difference four."""
     found = []
     for value in values:
         line: dict[str, object] = {}
         for name, inner in vars(value).items():
-            if isinstance(inner, Estimate):
-                line |= {name: inner.value, f"{name}_low": inner.low, f"{name}_high": inner.high}
-            else:
-                line[name] = inner
+            line |= _columns(name, inner) if isinstance(inner, Estimate | PairedDifference) else {name: inner}
         found.append(line)
     return pd.DataFrame(found)
 
