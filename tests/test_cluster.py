@@ -33,7 +33,7 @@ pytestmark = [
         "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning", "ignore::UserWarning"
     )
 ]
-PATIENCE = 180
+PATIENCE = 480
 NOWHERE = "http://127.0.0.1:9"
 EPOCHS = 12
 RECIPE = tiny_recipe(phase("head", trained=1, epochs=1), phase("all", epochs=2), split={"validation": 0.5, "test": 0.0})

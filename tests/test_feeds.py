@@ -121,7 +121,11 @@ def test_runs_that_show_the_same_pictures_share_a_shelf(
     assert 0 < len(learnt) < len(rows[1]["train"])
     assert second == [2 * len(learnt) + len(looked_at)]
     _fit(recipe, data, tmp_path / "alone", split=folds[1])
-    assert curve(read_log(tmp_path / "1")) == curve(read_log(tmp_path / "alone"))
+    shared, alone = (curve(read_log(tmp_path / name)) for name in ("1", "alone"))
+    for one, other in zip(shared, alone, strict=True):
+        # Pictures were shown to the frozen layers in other company, which may round their last bit another way.
+        for figure in ("train_loss", "validation_loss", "roc_auc"):
+            assert one[figure] == pytest.approx(other[figure], rel=1e-6)
 
 
 @pytest.mark.parametrize(
