@@ -21,6 +21,8 @@ SIZE = (256, 192)
 SKIN = (128, 100)
 """Where a nipple marker lies: on the outline of the breast below."""
 INSIDE = (128, 60)
+NIPPLE_MARKERS = {"RCC": (151, 83), "LMLO": (189, 82), "LCC": (112, 90)}
+"""Row and column of the markers of ``nyu00`` in pictures of `SIZE`."""
 
 
 def breast(scale=1):
@@ -113,7 +115,7 @@ def test_a_network_that_paints_over_sees_neither_lettering_nor_heat_on_it():
     assert np.array_equal(counted, shows_breast(breast())[0, 0].numpy())
 
 
-@pytest.mark.parametrize(("view", "where"), [("RCC", (151, 83)), ("LMLO", (189, 82)), ("LCC", (112, 90))])
+@pytest.mark.parametrize(("view", "where"), NIPPLE_MARKERS.items())
 def test_the_nipple_markers_of_a_real_exam_go(shared, view, where):
     file = shared / "exams" / "nyu00" / f"{view}.dcm"
     settings = InputSettings(height=SIZE[0], width=SIZE[1])
@@ -128,17 +130,27 @@ def test_the_nipple_markers_of_a_real_exam_go(shared, view, where):
     assert (seen <= shown[0]).all()
 
 
-def test_heat_beside_a_painted_over_marker_is_not_the_markers(shared):
-    """The bundled model has heat on a nipple with a marker: taken out of the file's own pixels, the heat stays."""
+def test_no_heat_of_the_bundled_model_lies_on_the_markers_of_a_real_exam(shared):
+    exams = [read_mammogram(shared / "exams" / "nyu00" / f"{view}.dcm", name=view) for view in NIPPLE_MARKERS]
+    reading = Reader(load_checkpoint(bundled_models()["screening256"])).read(exams)
+    heats = {view.file: view.heatmap for view in reading.views}
+    highest = max(heat.peak for heat in heats.values() if heat is not None)
+    for view, (row, column) in NIPPLE_MARKERS.items():
+        grid = heats[view].grid
+        height, width = (side // cells for side, cells in zip(SIZE, grid.shape, strict=True))
+        around = grid[row // height - 1 : row // height + 2, column // width - 1 : column // width + 2]
+        assert around.size == 9
+        assert around.max() < 0.1 * highest, view
+
+
+def test_a_marker_painted_over_is_a_marker_that_was_never_there(shared):
+    """As far as the bundled model's score goes: the marker is taken out of the file's own pixels."""
     file = shared / "exams" / "nyu00" / "RCC.dcm"
     mammogram = read_mammogram(file, name=file.name)
     cleaned = replace(mammogram, pixels=without_metal(mammogram.pixels))
     reader = Reader(load_checkpoint(bundled_models()["screening256"]))
-    found, expected = (reader.read([exam]).views[0].heatmap for exam in (mammogram, cleaned))
-    assert found is not None
-    assert expected is not None
-    assert found.grid.argmax() == expected.grid.argmax()
-    assert found.peak == pytest.approx(expected.peak, rel=0.03)
+    found, expected = (reader.read([exam]).views[0].score for exam in (mammogram, cleaned))
+    assert found == pytest.approx(expected, rel=0.05)
 
 
 def without_metal(pixels):
