@@ -5,8 +5,22 @@ from pathlib import Path
 
 import pytest
 import torch
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+class _Files(LoadFileScheduling):
+    """A file's tests in one process, and all that drive a browser in one: drawing without a GPU takes every core."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "tests/browser" if nodeid.startswith("tests/browser/") else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Files:
+    """Say how tests are given to processes."""
+    return _Files(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -98,7 +98,7 @@ def page(browser: "Browser", page_log: PageLog) -> Iterator["Page"]:
     context = browser.new_context(viewport={"width": 1366, "height": 768}, accept_downloads=True)
     context.on("request", lambda request: page_log.requests.append(request.url))
     opened = context.new_page()
-    opened.set_default_timeout(30_000)
+    opened.set_default_timeout(60_000)
     opened.on("pageerror", lambda error: page_log.errors.append(f"uncaught: {error}"))
     opened.on("console", lambda message: page_log.errors.append(message.text) if message.type == "error" else None)
     yield opened

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import safetensors
 import safetensors.torch
+from app_page import open_app, view
 from PIL import Image
-from test_app_read import open_app, view
 from test_app_threshold import validation
 
 from app_server import AppServer, app_server

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from app_page import open_app, view
 from PIL import Image
-from test_app_read import open_app, view
 
 from app_server import AppServer, app_server
 from made import made_checkpoint, made_point

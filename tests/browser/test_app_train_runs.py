@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from test_app_read import open_app
+from app_page import open_app
 
 from app_server import AppServer, app_server
 from made_runs import GRAY, epoch, made_training
