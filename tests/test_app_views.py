@@ -47,7 +47,7 @@ def read_by_ai(library: Library, study_id: int, score: float = 0.75, domain: str
         record = HeatRecord("gradcam", hashlib.sha256(data).hexdigest(), 1, 1, float(number))
         heats.append((image.sha256, record, data))
     views = tuple(ViewResult(image.sha256, "L", "CC", score, (), (), ()) for image in study.images)
-    model = ModelRecord("secret-model", "1", MODEL_IN_USE, domain, made_point(0.5))
+    model = ModelRecord("secret-model", "1", MODEL_IN_USE, domain, made_point(0.5), ("Never saw <b>masses</b>.",))
     breasts = (BreastResult("L", score, score >= 0.5),)
     result = AiResult(model, score, score >= 0.5, breasts, views, ("Knows phantoms only.",), ("gradcam",))
     assert library.record_ai(study, result, heats)
@@ -110,13 +110,14 @@ def test_nothing_of_the_ai_is_in_a_hidden_screen(library) -> None:
     library.set_blind(True)
     drawn = screen(library, Activity(), Selection(study=study))
     everything = json.dumps([drawn.viewer, drawn.worklist, drawn.result, drawn.call])
-    for secret in ("secret-model", "0.75", "heat/", "at or above", "Knows phantoms only"):
+    for secret in ("secret-model", "0.75", "heat/", "at or above", "Knows phantoms only", "Never saw"):
         assert secret not in everything
     library.record_read(study, Call(None, BreastCall(recall=False)))
     drawn = screen(library, Activity(), Selection(study=study))
     everything = json.dumps([drawn.viewer, drawn.worklist, drawn.result, drawn.call])
     for told in ("secret-model", "0.75", "heat/", "at or above the threshold 0.500", "Knows phantoms only"):
         assert told in everything
+    assert "<li>Never saw &lt;b&gt;masses&lt;/b&gt;.</li>" in drawn.result, "what its card says against it"
 
 
 def test_below_the_threshold_is_said_in_neutral_words(library) -> None:

@@ -1,5 +1,6 @@
 """The AI's answer in the library is the one that the model gives without a library."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 from made import made_checkpoint, made_point
 from mammo_core.checkpoint import load_checkpoint, model_of, save_checkpoint
 from mammo_core.dicom import read_mammogram
-from mammo_core.library import Library
+from mammo_core.library import AiResult, Library, ModelRecord
 from mammo_core.library.adding import add
+from mammo_core.library.rows import ai_columns, ai_result
 from mammo_core.library.second_opinion import SecondOpinion
 from mammo_core.reader import Reader
 from mammo_core.sandbox import DecodeSandbox
@@ -69,12 +71,21 @@ def test_scores_and_heatmaps_are_those_of_the_reader(library, sandbox, checkpoin
     assert scores == pytest.approx({view.sha256: view.score for view in alone.views}, abs=1e-6)
     assert [breast.laterality for breast in ai.result.breasts] == ["R", "L"]
     assert ai.result.flagged is (alone.score >= 0.5)
+    assert ai.result.model.limits == checkpoint.header.card.limits == ("Knows nothing.",)
     assert {method for _, method in ai.heats} == {"gradcam", "layercam"}
     for view in alone.views:
         heat = ai.heats[(view.sha256, "gradcam")]
         assert heat.peak == pytest.approx(view.heatmap.peak, rel=1e-4)
         stored = np.frombuffer(library.heat(heat), np.uint8).reshape(heat.rows, heat.columns)
         assert stored.max() >= 250
+
+
+def test_a_result_from_before_limits_were_kept_is_read() -> None:
+    model = ModelRecord("made", "1", "0" * 64, "phantom", made_point(0.5), ("Knows nothing.",))
+    kept = json.loads(ai_columns(AiResult(model, 0.5, True, (), (), (), ()))["result"])
+    assert ai_result(json.dumps(kept)).model.limits == ("Knows nothing.",)
+    del kept["model"]["limits"]
+    assert ai_result(json.dumps(kept)).model.limits == ()
 
 
 def test_a_method_that_localises_nothing_says_so_and_is_not_replaced(library, sandbox, checkpoint, tmp_path) -> None:

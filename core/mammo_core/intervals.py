@@ -192,13 +192,7 @@ class _Repeats:
             raise InputError("bootstrap", f"needs as many of each and at least one; got {sizes}")
         self._statistic = statistic
         _, self._patient_of = np.unique(np.asarray(patients), return_inverse=True)
-        self._sorted: list[list[tuple[Scores, Labels, NDArray[np.intp]]]] = [
-            [
-                (row[order], labels[order], order)
-                for row, order in ((row, np.argsort(row, kind="stable")) for row in copies)
-            ]
-            for copies in stacked
-        ]
+        self._sorted = [[_in_order(row, labels) for row in copies] for copies in stacked]
 
     def draws(self, count: int, seed: int) -> Iterator[tuple[Weights, NDArray[np.intp]]]:
         """How often each unit is drawn, float64 (N,), and which repeats; the same for the same patients and seed."""
@@ -227,6 +221,12 @@ class _Repeats:
         if np.isnan(found):
             raise InputError("bootstrap", "the statistic does not exist on these units: is one class missing?")
         return found
+
+
+def _in_order(scores: Scores, labels: Labels) -> tuple[Scores, Labels, NDArray[np.intp]]:
+    """Scores from the lowest, their labels, and where each of them stood."""
+    order = np.argsort(scores, kind="stable")
+    return scores[order], labels[order], order
 
 
 def _interval(values: NDArray[np.float64]) -> tuple[float, float]:

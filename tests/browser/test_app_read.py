@@ -292,7 +292,7 @@ def test_text_from_headers_stays_text(server: AppServer, page: "Page", tmp_path:
     wait_shown(page, *HUNG)
     assert page.locator("#worklist .patient").inner_text() == hostile
     assert page.inner_text("#result h2") == hostile
-    page.locator("#result summary").first.click()
+    page.locator("#result .saw summary").first.click()
     assert "<script>alert(1)</script>" in page.inner_text("#result .saw details[open]")
     assert page.locator("img[src=x]").count() == 0
 

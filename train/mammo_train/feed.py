@@ -17,11 +17,8 @@ from mammo_core.phases import Augmentation, Phase
 from mammo_train.dataset import Images, as_input
 from mammo_train.distributed import World
 from mammo_train.precision import Network
-from mammo_train.sampling import Batch
+from mammo_train.sampling import Batch, Rows
 from mammo_train.scoring import batch_of
-
-Rows = NDArray[np.intp]
-
 
 Given = tuple[Batch, Tensor, Tensor | None]
 """A batch, what the network takes, and marks ``(n, H, W)`` of its lesions where they are asked for."""

@@ -58,27 +58,26 @@ class SecondOpinion:
         target = self._checkpoint.header.inputs.target
         mammograms = [_decoded(library, image, sandbox, target) for image in study.images]
         reading = self._reader.read(mammograms)
-        return library.record_ai(study, _result(reading, self._reader.methods), _heats(study, reading))
+        return library.record_ai(study, self._result(reading), _heats(study, reading))
+
+    def _result(self, reading: Reading) -> AiResult:
+        model, limits = reading.model, self._checkpoint.header.card.limits
+        return AiResult(
+            model=ModelRecord(
+                model.name, model.version, model.sha256, model.training_domain, reading.operating_point, limits
+            ),
+            score=reading.score,
+            flagged=reading.flagged,
+            breasts=tuple(BreastResult(each.laterality, each.score, each.flagged) for each in reading.breasts),
+            views=tuple(_view(view) for view in reading.views),
+            warnings=reading.warnings,
+            methods=self._reader.methods,
+        )
 
 
 def _decoded(library: Library, image: ImageRecord, sandbox: DecodeSandbox, target: int) -> Mammogram:
     mammogram = sandbox.read(library.original(image.sha256), name=image.header.file, target=target)
     return replace(mammogram, header=image.header)
-
-
-def _result(reading: Reading, methods: tuple[str, ...]) -> AiResult:
-    identity = reading.model
-    return AiResult(
-        model=ModelRecord(
-            identity.name, identity.version, identity.sha256, identity.training_domain, reading.operating_point
-        ),
-        score=reading.score,
-        flagged=reading.flagged,
-        breasts=tuple(BreastResult(each.laterality, each.score, each.flagged) for each in reading.breasts),
-        views=tuple(_view(view) for view in reading.views),
-        warnings=reading.warnings,
-        methods=methods,
-    )
 
 
 def _view(view: ViewReading) -> ViewResult:

@@ -85,6 +85,8 @@ class ModelRecord:
     sha256: str
     training_domain: str
     operating_point: OperatingPoint | None
+    limits: tuple[str, ...] = ()
+    """What its card says that it does not know; empty in results of a library from before they were kept."""
 
 
 @dataclass(frozen=True)

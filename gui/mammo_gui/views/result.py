@@ -104,8 +104,15 @@ def _about_model(study: StudyRecord, method: str) -> Markup | None:
     """Which model spoke, where its threshold comes from, and the choice of its heatmap."""
     if study.ai is None or study.ai_hidden:
         return None
-    model = _model(study.ai.result.model, study.ai.made_at)
-    return element("section", element("h3", "Model"), _method(study, study.ai, method), model, class_="about-model")
+    model = study.ai.result.model
+    return element(
+        "section",
+        element("h3", "Model"),
+        _method(study, study.ai, method),
+        _limits(model),
+        _model(model, study.ai.made_at),
+        class_="about-model",
+    )
 
 
 def _model_warnings(study: StudyRecord, ai: AiRecord) -> list[Markup]:
@@ -163,6 +170,14 @@ def _method(study: StudyRecord, ai: AiRecord, method: str) -> Markup | None:
     options = [element("option", METHODS.get(name, name), value=name, selected=name == method) for name in offered]
     select = element("select", *options, name="method", data_action="method", data_study=study.id)
     return element("label", element("span", "Heatmap"), select, class_="field")
+
+
+def _limits(model: ModelRecord) -> Markup | None:
+    """What the model's card says against it, where its score and heat are looked at."""
+    if not model.limits:
+        return None
+    listed = element("ul", *(element("li", limit) for limit in model.limits))
+    return element("details", element("summary", "Limits"), listed, class_="limits")
 
 
 def _model(model: ModelRecord, made_at: str) -> Markup:
